@@ -1,0 +1,40 @@
+#pragma once
+// The central abstraction. All of the code works in x_sigma = x + sigma n, n ~ N(0, I), where the posterior mean
+//   D(x; sigma) = E[x_0 | x_0 + sigma n = x]
+// gives the score by Tweedie's formula, grad log p_sigma(x) = (D(x; sigma) - x) / sigma^2, and the posterior
+// covariance by its derivative, V = Cov[x_0 | x] = sigma^2 dD/dx (Efron 2011; algorithms in 0. Notation).
+
+#include "tweedie/tensor.h"
+
+#include <functional>
+
+namespace tweedie {
+
+// D at a point, and the map v -> (dD/dx)^T v there, both (B, *shape). The vjp may be called any number of times.
+struct Linearised {
+  Tensor mean;
+  std::function<Tensor(const Tensor& v)> vjp;
+};
+
+class Denoiser {
+ public:
+  virtual ~Denoiser() = default;
+
+  // shape of one draw, without the batch axis
+  virtual Shape shape() const = 0;
+
+  // x: (B, *shape) float32 or float64; sigma: () or (B), > 0, in the units of the data. Returns (B, *shape) of x's
+  // dtype. Throws Error on a wrong shape or dtype.
+  Tensor mean(const Tensor& x, const Tensor& sigma) const;
+  Tensor mean(const Tensor& x, double sigma) const;
+
+ protected:
+  // sigma arrives as () or (B, 1, ..., 1), ready to broadcast against x
+  virtual Tensor do_mean(const Tensor& x, const Tensor& sigma) const = 0;
+};
+
+// Value and vjp from one evaluation: the only place that turns autograd on.
+Linearised linearise(const Denoiser& denoiser, const Tensor& x, const Tensor& sigma);
+Linearised linearise(const Denoiser& denoiser, const Tensor& x, double sigma);
+
+}  // namespace tweedie

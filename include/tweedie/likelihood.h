@@ -1,0 +1,33 @@
+#pragma once
+// p(y | x): a forward operator and a noise model.
+
+#include "tweedie/noise.h"
+#include "tweedie/operator.h"
+
+namespace tweedie {
+
+// y = h(x) + noise_std n, n ~ N(0, I)
+class GaussianLikelihood {
+ public:
+  // Throws Error unless noise_std is finite and > 0.
+  GaussianLikelihood(std::shared_ptr<const ForwardOperator> forward, double noise_std);
+
+  const ForwardOperator& forward() const { return *forward_; }
+  // The operator as a linear one, or nullptr.
+  const LinearOperator* linear() const { return linear_; }
+  double noise_std() const { return noise_std_; }
+
+  // log N(y; h(x), noise_std^2 I) in nats, (B); x: (B, *domain), y: (B, *codomain) or (*codomain)
+  Tensor log_prob(const Tensor& y, const Tensor& x) const;
+  // One y for each x: (B, *domain) -> (B, *codomain)
+  Tensor simulate(const Tensor& x, Noise& noise) const;
+  // Mean over coordinates of ((y - h(x)) / noise_std)^2 for each row, (B): 1 in expectation at the true x
+  Tensor residual_chi2(const Tensor& y, const Tensor& x) const;
+
+ private:
+  std::shared_ptr<const ForwardOperator> forward_;
+  const LinearOperator* linear_;
+  double noise_std_;
+};
+
+}  // namespace tweedie

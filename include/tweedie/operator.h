@@ -1,0 +1,57 @@
+#pragma once
+// What a measurement does to x before noise: y = h(x) + w. All maps act on batches, row by row.
+
+#include "tweedie/tensor.h"
+
+#include <memory>
+#include <optional>
+
+namespace tweedie {
+
+// h: domain -> codomain, differentiable.
+class ForwardOperator {
+ public:
+  virtual ~ForwardOperator() = default;
+  virtual Shape domain() const = 0;    // shape of one x
+  virtual Shape codomain() const = 0;  // shape of one y
+
+  // x: (B, *domain) -> (B, *codomain), of x's dtype and device
+  Tensor apply(const Tensor& x) const;
+  // (dh/dx)^T v at x: x (B, *domain), v (B, *codomain) -> (B, *domain)
+  Tensor vjp(const Tensor& x, const Tensor& v) const;
+
+ protected:
+  virtual Tensor do_apply(const Tensor& x) const = 0;
+  virtual Tensor do_vjp(const Tensor& x, const Tensor& v) const = 0;
+};
+
+// A = U diag(s) V^T, thin: u (m, k), s (k) > 0 decreasing, v (d, k), float64, over the flattened spaces.
+struct Svd {
+  Tensor u, s, v;
+};
+
+class LinearOperator : public ForwardOperator {
+ public:
+  // A^T y: (B, *codomain) -> (B, *domain)
+  Tensor adjoint(const Tensor& y) const;
+  // A^T A x: (B, *domain) -> (B, *domain)
+  Tensor normal(const Tensor& x) const { return adjoint(apply(x)); }
+  // A A^T y: (B, *codomain) -> (B, *codomain)
+  Tensor gram(const Tensor& y) const { return apply(adjoint(y)); }
+  // (A^T A + lambda I)^{-1} b, lambda > 0: (B, *domain) -> (B, *domain). Conjugate gradients to 1e-10 (float64) or
+  // 1e-6 (float32) relative residual unless the operator has something better.
+  Tensor solve_normal(const Tensor& b, double lambda) const;
+  // largest singular value, to 1e-6 relative
+  virtual double norm() const;
+  // the decomposition, where the operator has a cheap one
+  virtual std::optional<Svd> svd() const { return std::nullopt; }
+  // A as a dense (m, d) float64 matrix over the flattened spaces; throws Error above `limit` entries
+  Tensor dense(int64_t limit = 64'000'000) const;
+
+ protected:
+  Tensor do_vjp(const Tensor&, const Tensor& v) const final { return do_adjoint(v); }
+  virtual Tensor do_adjoint(const Tensor& y) const = 0;
+  virtual Tensor do_solve_normal(const Tensor& b, double lambda) const;
+};
+
+}  // namespace tweedie
