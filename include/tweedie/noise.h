@@ -1,8 +1,8 @@
 #pragma once
-// Counter-based randomness: a value is a function of (seed, stream, draw, step, position) and of nothing else, so
-// draw 17 is the same draw at any batch size, thread count and order, and after a resume. There is no global
-// generator: whoever needs randomness is given a Noise.
-// Generator: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+// Counter-based randomness: a value is a function of (seed, stream, draw, step, position) and of nothing
+// else, so draw 17 is the same draw at any batch size, thread count and order, and after a resume. There is
+// no global generator: whoever needs randomness is given a Noise. Generator: Philox4x32-10 (Salmon, Moraes,
+// Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
 #include "tweedie/tensor.h"
 
@@ -16,7 +16,17 @@ namespace tweedie {
 std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
 // What a stream of randomness is for; each use draws from its own.
-enum class Stream : uint32_t { initial = 1, sampler, measurement, truth, weights, order, diffusion, metric, user };
+enum class Stream : uint32_t {
+  initial = 1,
+  sampler,
+  measurement,
+  truth,
+  weights,
+  order,
+  diffusion,
+  metric,
+  user
+};
 
 class Noise {
  public:

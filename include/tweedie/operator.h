@@ -38,8 +38,8 @@ class LinearOperator : public ForwardOperator {
   Tensor normal(const Tensor& x) const { return adjoint(apply(x)); }
   // A A^T y: (B, *codomain) -> (B, *codomain)
   Tensor gram(const Tensor& y) const { return apply(adjoint(y)); }
-  // (A^T A + lambda I)^{-1} b, lambda > 0: (B, *domain) -> (B, *domain). Conjugate gradients to 1e-10 (float64) or
-  // 1e-6 (float32) relative residual unless the operator has something better.
+  // (A^T A + lambda I)^{-1} b, lambda > 0: (B, *domain) -> (B, *domain). Conjugate gradients to 1e-10
+  // (float64) or 1e-6 (float32) relative residual unless the operator has something better.
   Tensor solve_normal(const Tensor& b, double lambda) const;
   // largest singular value, to 1e-6 relative
   virtual double norm() const;

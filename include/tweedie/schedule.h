@@ -22,9 +22,9 @@ struct Karras {
   double rho = 7;
 };
 
-// Ho et al. 2020 (DDPM): beta linear from beta_start to beta_end over train_steps; alpha-bar_t = prod (1 - beta).
-// Level k of N is t = round(train_steps k / N), alpha-bar_0 = 1; sigma = sqrt((1 - alpha-bar) / alpha-bar).
-// The start is x_T = N(0, I) / sqrt(alpha-bar_T).
+// Ho et al. 2020 (DDPM): beta linear from beta_start to beta_end over train_steps; alpha-bar_t = prod (1 -
+// beta). Level k of N is t = round(train_steps k / N), alpha-bar_0 = 1; sigma = sqrt((1 - alpha-bar) /
+// alpha-bar). The start is x_T = N(0, I) / sqrt(alpha-bar_T).
 struct VpLinear {
   static constexpr const char* kind = "vp-linear";
   double beta_start = 1e-4;

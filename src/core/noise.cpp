@@ -37,7 +37,9 @@ std::array<double, 2> normal_pair(const std::array<uint32_t, 4>& b) {
   return {radius * std::cos(angle), radius * std::sin(angle)};
 }
 
-std::array<double, 2> uniform_pair(const std::array<uint32_t, 4>& b) { return {unit(b[0], b[1]), unit(b[2], b[3])}; }
+std::array<double, 2> uniform_pair(const std::array<uint32_t, 4>& b) {
+  return {unit(b[0], b[1]), unit(b[2], b[3])};
+}
 
 }  // namespace
 
@@ -90,7 +92,9 @@ Tensor Noise::fill(at::IntArrayRef shape, at::ScalarType dtype, Fill pair) {
   return result;
 }
 
-Tensor Noise::normal(at::IntArrayRef shape, at::ScalarType dtype) { return fill(shape, dtype, normal_pair); }
+Tensor Noise::normal(at::IntArrayRef shape, at::ScalarType dtype) {
+  return fill(shape, dtype, normal_pair);
+}
 
 Tensor Noise::uniform(at::IntArrayRef shape, at::ScalarType dtype) {
   Tensor u = fill(shape, dtype, uniform_pair);
@@ -98,7 +102,9 @@ Tensor Noise::uniform(at::IntArrayRef shape, at::ScalarType dtype) {
   return dtype == at::kFloat ? u.clamp_max_(1 - 0x1p-24) : u;
 }
 
-Tensor Noise::normal_like(const Tensor& x) { return normal(x.sizes(), x.scalar_type()).to(x.device()); }
+Tensor Noise::normal_like(const Tensor& x) {
+  return normal(x.sizes(), x.scalar_type()).to(x.device());
+}
 
 std::vector<uint64_t> Noise::bits(int64_t rows) {
   std::vector<uint64_t> result(rows);

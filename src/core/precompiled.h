@@ -1,5 +1,5 @@
-// Everything slow to parse that most files need. Only build time depends on this list: each file includes what it
-// uses, and compiles without it.
+// Everything slow to parse that most files need. Only build time depends on this list: each file includes
+// what it uses, and compiles without it.
 #include "tweedie/tensor.h"
 
 #include <fmt/format.h>

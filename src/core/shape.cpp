@@ -25,7 +25,8 @@ Shape with_batch(int64_t batch, at::IntArrayRef shape) {
 
 void require_batch_of(const Tensor& x, at::IntArrayRef shape, const std::string& place) {
   if (x.dim() != static_cast<int64_t>(shape.size()) + 1 || x.sizes().slice(1) != shape) {
-    throw Error(place, fmt::format("shape {}, but a batch of {} is needed", to_string(x.sizes()), to_string(shape)));
+    throw Error(place,
+                fmt::format("shape {}, but a batch of {} is needed", to_string(x.sizes()), to_string(shape)));
   }
 }
 
@@ -40,8 +41,10 @@ void require_finite(const Tensor& x, const std::string& place) {
     index[axis] = flat % x.size(axis);
     flat /= x.size(axis);
   }
-  throw Error(place, fmt::format("{} of {} values are NaN or infinite, the first at {}; only finite numbers are meant",
-                                 count, x.numel(), to_string(index)));
+  throw Error(
+      place,
+      fmt::format("{} of {} values are NaN or infinite, the first at {}; only finite numbers are meant",
+                  count, x.numel(), to_string(index)));
 }
 
 void require_real(const Tensor& x, const std::string& place) {

@@ -1,0 +1,79 @@
+#pragma once
+// A network is a pure function of its weights: averaging, casting, sharing between threads and saving them
+// need nothing from it.
+
+#include "tweedie/noise.h"
+#include "tweedie/tensor.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+namespace tweedie {
+
+// Named arrays in a fixed order.
+class Weights {
+ public:
+  void add(const std::string& name, Tensor value);
+  bool contains(std::string_view name) const { return index_.count(std::string(name)) > 0; }
+  const Tensor& operator[](const std::string& name) const;  // throws Error if there is none
+
+  size_t size() const { return tensors_.size(); }
+  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+  int64_t count() const;  // numbers in all of them
+
+  Weights clone() const;
+  // Cast to dtype on device; 4-d weights become channels-last, which convolutions are fastest in.
+  Weights to(at::Device device, at::ScalarType dtype) const;
+  // The same names over other arrays
+  Weights with(std::vector<Tensor> tensors) const;
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<Tensor> tensors_;
+  std::unordered_map<std::string, size_t> index_;
+};
+
+class Network {
+ public:
+  virtual ~Network() = default;
+  virtual Shape shape() const = 0;  // of one input and one output
+  // A fresh start. The output layer is zero, so that the network's first output is.
+  virtual Weights initialise(Noise noise) const = 0;
+  // x: (B, *shape) in the weights' dtype; c_noise: (1) or (B), a function of the noise level of order 1.
+  virtual Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise) const = 0;
+  // Floating-point operations of one forward pass of one row (a multiply-add is 2), dense layers only
+  virtual double flops() const = 0;
+};
+
+// Residual network on flat vectors, with the noise embedding added in each layer.
+struct MlpOptions {
+  static constexpr const char* kind = "mlp";
+  int64_t width = 128;
+  int64_t depth = 3;  // residual layers
+};
+
+// Ho et al. 2020 (DDPM), appendix B, in the form of Dhariwal & Nichol 2021: residual blocks of GroupNorm,
+// SiLU and 3x3 convolutions, scaled and shifted by the noise embedding; average-pool down, nearest-neighbour
+// up; skip connections.
+struct UNetOptions {
+  static constexpr const char* kind = "unet";
+  int64_t channels = 32;                      // at full resolution
+  std::vector<int64_t> multipliers{1, 2, 3};  // of channels, one per resolution, each half of the one before
+  int64_t blocks = 2;                         // residual blocks per resolution, down and up
+  std::vector<int64_t> attention{};           // resolutions (heights, after folding) with self-attention
+  int64_t patch = 1;  // squares of patch x patch pixels are folded into channels first
+};
+
+using NetworkOptions = std::variant<UNetOptions, MlpOptions>;
+
+// shape: (C, H, W) for the U-Net, anything for the MLP. Throws Error on options that don't fit it.
+std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape);
+std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape);
+std::shared_ptr<const Network> make_network(const MlpOptions& options, const Shape& shape);
+
+}  // namespace tweedie

@@ -1,0 +1,74 @@
+#include "network/layers.h"
+
+#include "network/norm_silu.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace tweedie::layers {
+
+namespace {
+
+// U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for the weight, zero for the bias
+void initialise_dense(Weights& weights, const std::string& name, const Shape& shape, int64_t fan_in,
+                      bool zero, Noise& noise) {
+  const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
+  Tensor weight = noise.uniform(shape, at::kFloat).mul_(2 * bound).sub_(bound);
+  if (zero) weight.zero_();
+  weights.add(name + ".weight", weight);
+  weights.add(name + ".bias", at::zeros({shape[0]}));
+}
+
+}  // namespace
+
+void Linear::initialise(Weights& weights, Noise& noise) const {
+  initialise_dense(weights, name, {out, in}, in, zero, noise);
+}
+
+Tensor Linear::operator()(const Weights& weights, const Tensor& x) const {
+  return at::linear(x, weights[name + ".weight"], weights[name + ".bias"]);
+}
+
+void Convolution::initialise(Weights& weights, Noise& noise) const {
+  initialise_dense(weights, name, {out, in, kernel, kernel}, in * kernel * kernel, zero, noise);
+}
+
+Tensor Convolution::operator()(const Weights& weights, const Tensor& x) const {
+  return at::conv2d(x, weights[name + ".weight"], weights[name + ".bias"], 1, kernel / 2);
+}
+
+void GroupNorm::initialise(Weights& weights) const {
+  weights.add(name + ".weight", at::ones({channels}));
+  weights.add(name + ".bias", at::zeros({channels}));
+}
+
+int64_t GroupNorm::groups() const {
+  int64_t groups = std::max<int64_t>(1, std::min<int64_t>(32, channels / 4));
+  while (channels % groups != 0) --groups;
+  return groups;
+}
+
+Tensor GroupNorm::operator()(const Weights& weights, const Tensor& x) const {
+  return at::group_norm(x, groups(), weights[name + ".weight"], weights[name + ".bias"], 1e-5);
+}
+
+Tensor GroupNorm::silu(const Weights& weights, const Tensor& x) const {
+  return norm_silu(x, weights[name + ".weight"].unsqueeze(0), weights[name + ".bias"].unsqueeze(0), groups());
+}
+
+Tensor GroupNorm::silu(const Weights& weights, const Tensor& x, const Tensor& scale,
+                       const Tensor& shift) const {
+  const Tensor gain = scale + 1;
+  return norm_silu(x, weights[name + ".weight"] * gain, at::addcmul(shift, weights[name + ".bias"], gain),
+                   groups());
+}
+
+Tensor sinusoidal_embedding(const Tensor& c_noise, int64_t size) {
+  const int64_t half = size / 2;
+  const Tensor frequencies = at::logspace(0, 3, half, 10, c_noise.options().dtype(at::kFloat));
+  const Tensor phase = c_noise.to(at::kFloat).unsqueeze(-1) * frequencies;
+  return at::cat({phase.cos(), phase.sin()}, -1);
+}
+
+}  // namespace tweedie::layers

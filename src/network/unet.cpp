@@ -1,0 +1,281 @@
+// The U-Net denoiser network: options and sources in tweedie/network.h.
+
+#include "core/shape.h"
+#include "network/layers.h"
+#include "tweedie/error.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tweedie {
+
+namespace {
+
+using layers::Convolution;
+using layers::GroupNorm;
+using layers::Linear;
+
+// h = conv(silu(norm(x)));  h = conv(silu(norm(h) (1 + scale) + shift));  x + h
+struct ResidualBlock {
+  ResidualBlock(const std::string& name, int64_t in, int64_t out, int64_t embedding)
+      : norm1{name + ".norm1", in},
+        conv1{name + ".conv1", in, out},
+        modulation{name + ".modulation", embedding, 2 * out},
+        norm2{name + ".norm2", out},
+        conv2{name + ".conv2", out, out, 3, true} {
+    if (in != out) skip = Convolution{name + ".skip", in, out, 1};
+  }
+
+  void initialise(Weights& weights, Noise& noise) const {
+    norm1.initialise(weights);
+    conv1.initialise(weights, noise);
+    modulation.initialise(weights, noise);
+    norm2.initialise(weights);
+    conv2.initialise(weights, noise);
+    if (skip) skip->initialise(weights, noise);
+  }
+
+  Tensor operator()(const Weights& weights, const Tensor& x, const Tensor& embedding) const {
+    const auto scale_shift = modulation(weights, embedding).chunk(2, 1);
+    Tensor h = conv1(weights, norm1.silu(weights, x));
+    h = conv2(weights, norm2.silu(weights, h, scale_shift[0], scale_shift[1]));
+    return skip ? (*skip)(weights, x) + h : x + h;
+  }
+
+  double flops(int64_t pixels) const {
+    return conv1.flops(pixels) + conv2.flops(pixels) + modulation.flops() + (skip ? skip->flops(pixels) : 0);
+  }
+
+  GroupNorm norm1;
+  Convolution conv1;
+  Linear modulation;
+  GroupNorm norm2;
+  Convolution conv2;
+  std::optional<Convolution> skip;
+};
+
+// x + out(softmax(q k^T / sqrt(channels)) v) over the pixels, one head
+struct Attention {
+  Attention(const std::string& name, int64_t channels)
+      : channels(channels),
+        norm{name + ".norm", channels},
+        qkv{name + ".qkv", channels, 3 * channels, 1},
+        out{name + ".out", channels, channels, 1, true} {}
+
+  void initialise(Weights& weights, Noise& noise) const {
+    norm.initialise(weights);
+    qkv.initialise(weights, noise);
+    out.initialise(weights, noise);
+  }
+
+  Tensor operator()(const Weights& weights, const Tensor& x) const {
+    const auto parts =
+        qkv(weights, norm(weights, x)).flatten(2).transpose(1, 2).chunk(3, 2);  // (B, pixels, C)
+    const Tensor similarity =
+        parts[0].matmul(parts[1].transpose(1, 2)) / std::sqrt(static_cast<double>(channels));
+    const Tensor mixed = similarity.softmax(-1).matmul(parts[2]);
+    return x + out(weights, mixed.transpose(1, 2).reshape(x.sizes()));
+  }
+
+  double flops(int64_t pixels) const {
+    return qkv.flops(pixels) + out.flops(pixels) + 4.0 * static_cast<double>(pixels * pixels * channels);
+  }
+
+  int64_t channels;
+  GroupNorm norm;
+  Convolution qkv, out;
+};
+
+// A residual block, and attention after it at the resolutions that have it.
+struct Stage {
+  ResidualBlock block;
+  std::optional<Attention> attention;
+  int64_t pixels;
+
+  void initialise(Weights& weights, Noise& noise) const {
+    block.initialise(weights, noise);
+    if (attention) attention->initialise(weights, noise);
+  }
+  Tensor operator()(const Weights& weights, const Tensor& x, const Tensor& embedding) const {
+    const Tensor h = block(weights, x, embedding);
+    return attention ? (*attention)(weights, h) : h;
+  }
+  double flops() const { return block.flops(pixels) + (attention ? attention->flops(pixels) : 0); }
+};
+
+class UNet final : public Network {
+ public:
+  UNet(const UNetOptions& options, const Shape& image)
+      : UNet(options, image,
+             {image[0] * options.patch * options.patch, image[1] / options.patch, image[2] / options.patch}) {
+  }
+
+  // shape: of the image folded into patches
+  UNet(const UNetOptions& options, const Shape& image, const Shape& shape)
+      : shape_(image),
+        patch_(options.patch),
+        embedding_size_(4 * options.channels),
+        embed1_{"embed1", options.channels, embedding_size_},
+        embed2_{"embed2", embedding_size_, embedding_size_},
+        stem_{"stem", shape[0], options.channels},
+        middle_attention_("middle.attention", options.channels * options.multipliers.back()),
+        head_norm_{"head.norm", options.channels * options.multipliers.front()},
+        head_{"head.conv", options.channels * options.multipliers.front(), shape[0], 3, true} {
+    const int64_t levels = static_cast<int64_t>(options.multipliers.size());
+    int64_t channels = options.channels;
+    std::vector<int64_t> skips;
+    const auto stage = [&](const std::string& name, int64_t in, int64_t out, int64_t level, bool attend) {
+      const int64_t height = shape[1] >> level, width = shape[2] >> level;
+      return Stage{ResidualBlock(name, in, out, embedding_size_),
+                   attend ? std::optional<Attention>(Attention(name + ".attention", out)) : std::nullopt,
+                   height * width};
+    };
+    const auto attends = [&](int64_t level) {
+      return std::count(options.attention.begin(), options.attention.end(), shape[1] >> level) > 0;
+    };
+    for (int64_t level = 0; level < levels; ++level) {
+      auto& stages = down_.emplace_back();
+      for (int64_t i = 0; i < options.blocks; ++i) {
+        const int64_t out = options.channels * options.multipliers[level];
+        stages.push_back(stage(fmt::format("down{}.{}", level, i), channels, out, level, attends(level)));
+        skips.push_back(channels = out);
+      }
+    }
+    middle_pixels_ = (shape[1] >> (levels - 1)) * (shape[2] >> (levels - 1));
+    middle_.push_back(stage("middle.0", channels, channels, levels - 1, false));
+    middle_.push_back(stage("middle.1", channels, channels, levels - 1, false));
+    for (int64_t level = levels - 1; level >= 0; --level) {
+      auto& stages = up_.emplace_back();
+      for (int64_t i = 0; i < options.blocks; ++i) {
+        const int64_t out = options.channels * options.multipliers[level];
+        stages.push_back(
+            stage(fmt::format("up{}.{}", level, i), channels + skips.back(), out, level, attends(level)));
+        skips.pop_back();
+        channels = out;
+      }
+    }
+  }
+
+  Shape shape() const override { return shape_; }
+
+  Weights initialise(Noise noise) const override {
+    Weights weights;
+    embed1_.initialise(weights, noise);
+    embed2_.initialise(weights, noise);
+    stem_.initialise(weights, noise);
+    for (const auto& stages : down_) {
+      for (const Stage& stage : stages) stage.initialise(weights, noise);
+    }
+    middle_[0].initialise(weights, noise);
+    middle_attention_.initialise(weights, noise);
+    middle_[1].initialise(weights, noise);
+    for (const auto& stages : up_) {
+      for (const Stage& stage : stages) stage.initialise(weights, noise);
+    }
+    head_norm_.initialise(weights);
+    head_.initialise(weights, noise);
+    return weights;
+  }
+
+  Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise) const override {
+    const Tensor sinusoids = layers::sinusoidal_embedding(c_noise, embed1_.in).to(x.scalar_type());
+    const Tensor embedding = at::silu(embed2_(weights, at::silu(embed1_(weights, sinusoids))));
+    Tensor h = stem_(weights, at::pixel_unshuffle(x, patch_).contiguous(at::MemoryFormat::ChannelsLast));
+    std::vector<Tensor> skips;
+    for (size_t level = 0; level < down_.size(); ++level) {
+      if (level > 0) h = at::avg_pool2d(h, 2);
+      for (const Stage& stage : down_[level]) skips.push_back(h = stage(weights, h, embedding));
+    }
+    h = middle_[0](weights, h, embedding);
+    h = middle_attention_(weights, h);
+    h = middle_[1](weights, h, embedding);
+    for (size_t i = 0; i < up_.size(); ++i) {
+      for (const Stage& stage : up_[i]) {
+        h = stage(weights, at::cat({h, skips.back()}, 1), embedding);
+        skips.pop_back();
+      }
+      if (i + 1 < up_.size()) h = at::upsample_nearest2d(h, {skips.back().size(2), skips.back().size(3)});
+    }
+    return at::pixel_shuffle(head_(weights, head_norm_.silu(weights, h)), patch_);
+  }
+
+  double flops() const override {
+    const int64_t pixels = shape_[1] * shape_[2] / (patch_ * patch_);
+    double total = stem_.flops(pixels) + head_.flops(pixels) + embed1_.flops() + embed2_.flops();
+    for (const auto* side : {&down_, &up_}) {
+      for (const auto& stages : *side) {
+        for (const Stage& stage : stages) total += stage.flops();
+      }
+    }
+    for (const Stage& stage : middle_) total += stage.flops();
+    return total + middle_attention_.flops(middle_pixels_);
+  }
+
+ private:
+  Shape shape_;
+  int64_t patch_;
+  int64_t embedding_size_;
+  Linear embed1_, embed2_;
+  Convolution stem_;
+  std::vector<std::vector<Stage>> down_, up_;
+  std::vector<Stage> middle_;
+  Attention middle_attention_;
+  int64_t middle_pixels_ = 0;
+  GroupNorm head_norm_;
+  Convolution head_;
+};
+
+void check(const UNetOptions& options, const Shape& shape) {
+  if (shape.size() != 3) {
+    throw Error("network",
+                fmt::format("the data has shape {}, but unet needs images (channels, height, width); "
+                            "use kind = \"mlp\"",
+                            to_string(shape)));
+  }
+  if (options.channels < 4 || options.channels % 4 != 0) {
+    throw Error("network.channels", fmt::format("{}: a positive multiple of 4 is needed", options.channels));
+  }
+  if (options.multipliers.empty()) throw Error("network.multipliers", "empty: one per resolution is needed");
+  for (const int64_t multiplier : options.multipliers) {
+    if (multiplier < 1)
+      throw Error("network.multipliers", fmt::format("{}: at least 1 is needed", multiplier));
+  }
+  if (options.blocks < 1)
+    throw Error("network.blocks", fmt::format("{}: at least 1 is needed", options.blocks));
+  if (options.patch < 1 || shape[1] % options.patch != 0 || shape[2] % options.patch != 0) {
+    throw Error("network.patch", fmt::format("{} does not divide the image's {} x {} pixels", options.patch,
+                                             shape[1], shape[2]));
+  }
+  const size_t halvings = options.multipliers.size() - 1;
+  for (const int64_t side : {shape[1] / options.patch, shape[2] / options.patch}) {
+    if (halvings > 30 || side >> halvings < 1) {
+      throw Error("network.multipliers",
+                  fmt::format("{} resolutions halve a side of {} pixels to nothing; use fewer",
+                              options.multipliers.size(), side));
+    }
+  }
+  for (const int64_t resolution : options.attention) {
+    bool known = false;
+    for (size_t level = 0; level <= halvings; ++level)
+      known = known || ((shape[1] / options.patch) >> level) == resolution;
+    if (!known) {
+      throw Error("network.attention",
+                  fmt::format("{}: no resolution of the network has this height", resolution));
+    }
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape) {
+  check(options, shape);
+  return std::make_shared<UNet>(options, shape);
+}
+
+std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape) {
+  return std::visit([&](const auto& alternative) { return make_network(alternative, shape); }, options);
+}
+
+}  // namespace tweedie

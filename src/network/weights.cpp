@@ -1,0 +1,51 @@
+#include "tweedie/error.h"
+#include "tweedie/network.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+namespace tweedie {
+
+void Weights::add(const std::string& name, Tensor value) {
+  if (!index_.emplace(name, tensors_.size()).second) throw Error("weights", "'" + name + "' is there twice");
+  names_.push_back(name);
+  tensors_.push_back(std::move(value));
+}
+
+const Tensor& Weights::operator[](const std::string& name) const {
+  const auto found = index_.find(name);
+  if (found == index_.end()) throw Error("weights", "no array named '" + name + "'");
+  return tensors_[found->second];
+}
+
+int64_t Weights::count() const {
+  int64_t result = 0;
+  for (const Tensor& tensor : tensors_) result += tensor.numel();
+  return result;
+}
+
+Weights Weights::with(std::vector<Tensor> tensors) const {
+  if (tensors.size() != tensors_.size()) {
+    throw Error("weights", fmt::format("{} arrays for {} names", tensors.size(), tensors_.size()));
+  }
+  Weights result = *this;
+  result.tensors_ = std::move(tensors);
+  return result;
+}
+
+Weights Weights::clone() const {
+  std::vector<Tensor> copies;
+  for (const Tensor& tensor : tensors_) copies.push_back(tensor.detach().clone());
+  return with(std::move(copies));
+}
+
+Weights Weights::to(at::Device device, at::ScalarType dtype) const {
+  std::vector<Tensor> result;
+  for (const Tensor& tensor : tensors_) {
+    Tensor cast = tensor.to(device, dtype);
+    result.push_back(cast.dim() == 4 ? cast.contiguous(at::MemoryFormat::ChannelsLast) : cast);
+  }
+  return with(std::move(result));
+}
+
+}  // namespace tweedie
