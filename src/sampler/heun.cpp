@@ -1,8 +1,8 @@
-// From level t to s < t, algorithm 2 of EDM:
-//   gamma = min(S_churn / N, sqrt(2) - 1) if S_min <= t <= S_max, else 0
-//   t^    = (1 + gamma) t,          x^ = x + S_noise sqrt(t^^2 - t^2) z
-//   d     = (x^ - D(x^; t^)) / t^,  x_s = x^ + (s - t^) d
-//   (at s = 0 that is D)  else  d' = (x_s - D(x_s; s)) / s,  x_s = x^ + (s - t^) (d + d') / 2
+// Algorithm 2 of EDM from level t to s < t; hat(t), hat(x) are t and x after churn:
+//   gamma  = min(S_churn / N, sqrt(2) - 1) if S_min <= t <= S_max, else 0
+//   hat(t) = (1 + gamma) t,   hat(x) = x + S_noise sqrt(hat(t)^2 - t^2) z
+//   d      = (hat(x) - D(hat(x); hat(t))) / hat(t),   x_s = hat(x) + (s - hat(t)) d,  which is D at s = 0
+//   if s > 0:  d_end = (x_s - D(x_s; s)) / s,   x_s = hat(x) + (s - hat(t)) (d + d_end) / 2
 #include "tweedie/heun.h"
 
 #include "tweedie/error.h"
