@@ -25,17 +25,22 @@ class Denoiser {
   // shape of one draw, without the batch axis
   virtual Shape shape() const = 0;
 
-  // x: (B, *shape) float32 or float64; sigma: () or (B), > 0, in the units of the data. Returns (B, *shape)
-  // of x's dtype. Throws Error on a wrong shape or dtype.
+  // x: (B, *shape) float32 or float64; sigma: () or (B), finite and > 0, in the units of the data. Returns
+  // (B, *shape) of x's dtype, outside autograd. Throws Error on a wrong shape, dtype or sigma. Safe to call
+  // from several threads.
   Tensor mean(const Tensor& x, const Tensor& sigma) const;
   Tensor mean(const Tensor& x, double sigma) const;
 
  protected:
   // sigma arrives as () or (B, 1, ..., 1), ready to broadcast against x
   virtual Tensor do_mean(const Tensor& x, const Tensor& sigma) const = 0;
+  // By autograd through do_mean. A denoiser that knows its derivative, or wraps another one, overrides it.
+  virtual Linearised do_linearise(const Tensor& x, const Tensor& sigma) const;
+
+  friend Linearised linearise(const Denoiser&, const Tensor&, const Tensor&);
 };
 
-// Value and vjp from one evaluation: the only place that turns autograd on.
+// Value and vjp from one evaluation, under the checks of mean(). The vjp runs on any one thread at a time.
 Linearised linearise(const Denoiser& denoiser, const Tensor& x, const Tensor& sigma);
 Linearised linearise(const Denoiser& denoiser, const Tensor& x, double sigma);
 

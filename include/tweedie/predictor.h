@@ -1,0 +1,79 @@
+#pragma once
+// The adapter: the only place that knows alpha_t and what a network predicts. A network lives at
+//   x_t = alpha_t x_0 + sigma_t eps,  so x = x_t / alpha_t is in the one coordinate at sigma = sigma_t /
+//   alpha_t.
+
+#include "tweedie/denoiser.h"
+#include "tweedie/schedule.h"
+
+#include <memory>
+#include <variant>
+
+namespace tweedie {
+
+// What a network computes from its own input.
+class Predictor {
+ public:
+  virtual ~Predictor() = default;
+  // x_t: (B, *shape); t: (B), of x_t's dtype and device. Returns (B, *shape) of that dtype; differentiable in
+  // x_t. Called from several threads at once.
+  virtual Tensor predict(const Tensor& x_t, const Tensor& t) const = 0;
+};
+
+enum class Prediction {
+  noise,     // eps
+  data,      // D = E[x_0 | x_t]
+  score,     // grad log p_t(x_t) = (alpha_t D - x_t) / sigma_t^2
+  velocity,  // E[d(alpha) x_0 + d(sigma) eps | x_t]; on the VP path alpha eps - sigma x_0 (Salimans and Ho
+             // 2022)
+};
+
+// Where a network lives. VpLinear (schedule.h): alpha^2 = alpha-bar of step t + 1, t from 0 to train_steps -
+// 1 and real, log(alpha / sigma) linear between steps; outside the trained levels t stays at its end.
+struct Ve {  // alpha = 1, sigma_t = t
+  static constexpr const char* kind = "ve";
+};
+struct Flow {  // alpha = 1 - t, sigma_t = t
+  static constexpr const char* kind = "flow";
+};
+using Path = std::variant<VpLinear, Ve, Flow>;
+
+class PredictorDenoiser final : public Denoiser {
+ public:
+  PredictorDenoiser(std::shared_ptr<const Predictor> network, Path path, Prediction prediction, Shape shape);
+  Shape shape() const override { return shape_; }
+
+ protected:
+  Tensor do_mean(const Tensor& x, const Tensor& sigma) const override;
+
+ private:
+  std::shared_ptr<const Predictor> network_;
+  Path path_;
+  Prediction prediction_;
+  Shape shape_;
+  Tensor log_sigma_;  // VP: log(sigma / alpha) at t = 0 .. train_steps - 1, float64
+};
+
+// The preconditioning of Karras et al. 2022 (EDM), table 1, for data of standard deviation sigma_data:
+//   D(x; sigma) = c_skip x + c_out F(c_in x, c_noise).
+struct EdmScaling {
+  Tensor c_skip, c_out, c_in, c_noise;  // each of sigma's shape
+};
+EdmScaling edm_scaling(const Tensor& sigma, double sigma_data);
+
+// A raw network F under that preconditioning; F is given t = c_noise.
+class EdmDenoiser final : public Denoiser {
+ public:
+  EdmDenoiser(std::shared_ptr<const Predictor> network, double sigma_data, Shape shape);
+  Shape shape() const override { return shape_; }
+
+ protected:
+  Tensor do_mean(const Tensor& x, const Tensor& sigma) const override;
+
+ private:
+  std::shared_ptr<const Predictor> network_;
+  double sigma_data_;
+  Shape shape_;
+};
+
+}  // namespace tweedie

@@ -1,0 +1,121 @@
+#include "tweedie/predictor.h"
+
+#include "core/shape.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace tweedie {
+
+namespace {
+
+template <class... F>
+struct Overload : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overload(F...) -> Overload<F...>;
+
+// A path at one noise ratio, each of sigma's shape. On all three paths the Wronskian
+// alpha d(sigma) - sigma d(alpha) is 1, in VP with the angle as time.
+struct Point {
+  Tensor alpha, sigma, d_alpha, d_sigma;
+  Tensor t;
+};
+
+// The real t at which `table` (ascending) has the value, held at its ends.
+Tensor invert(const Tensor& table, const Tensor& value) {
+  const int64_t last = table.numel() - 1;
+  if (last == 0) return at::zeros_like(value);
+  const Tensor right = at::searchsorted(table, value.contiguous()).clamp(1, last);
+  const Tensor low = table.take(right - 1), high = table.take(right);
+  return (right - 1 + (value - low) / (high - low)).clamp(0, static_cast<double>(last));
+}
+
+Point locate(const Path& path, const Tensor& ratio, const Tensor& log_sigma) {
+  return std::visit(
+      Overload{[&](const VpLinear&) -> Point {
+                 const Tensor alpha = (1 + ratio * ratio).rsqrt(), sigma = ratio * alpha;
+                 const Tensor t = invert(log_sigma.to(ratio.device()), ratio.to(at::kDouble).log());
+                 return {alpha, sigma, -sigma, alpha, t.to(ratio.scalar_type())};
+               },
+               [&](const Ve&) -> Point {
+                 return {at::ones_like(ratio), ratio, at::zeros_like(ratio), at::ones_like(ratio), ratio};
+               },
+               [&](const Flow&) -> Point {
+                 const Tensor alpha = 1 / (1 + ratio), sigma = ratio * alpha;
+                 return {alpha, sigma, -at::ones_like(ratio), at::ones_like(ratio), sigma};
+               }},
+      path);
+}
+
+// D from what the network says at x_t = alpha x
+Tensor data_from(Prediction prediction, const Point& p, const Tensor& x, const Tensor& ratio,
+                 const Tensor& output) {
+  switch (prediction) {
+    case Prediction::noise:
+      return x - ratio * output;
+    case Prediction::data:
+      return output;
+    case Prediction::score:
+      return x + ratio * p.sigma * output;  // (x_t + sigma_t^2 score) / alpha
+    case Prediction::velocity:
+      return p.d_sigma * (p.alpha * x) - p.sigma * output;
+  }
+  throw Error("prediction", "not one of noise, data, score, velocity");
+}
+
+// t of shape (B) for a network, from () or (B, 1, ..., 1)
+Tensor per_row(const Tensor& t, const Tensor& x) {
+  return t.reshape({-1}).expand({x.size(0)}).contiguous();
+}
+
+Tensor checked(const Tensor& output, const Tensor& input) {
+  if (output.sizes() != input.sizes() || output.scalar_type() != input.scalar_type()) {
+    throw Error("network", fmt::format("gives {} {} for an input of {} {}, but the same is needed",
+                                       toString(output.scalar_type()), to_string(output.sizes()),
+                                       toString(input.scalar_type()), to_string(input.sizes())));
+  }
+  return output;
+}
+
+}  // namespace
+
+PredictorDenoiser::PredictorDenoiser(std::shared_ptr<const Predictor> network, Path path,
+                                     Prediction prediction, Shape shape)
+    : network_(std::move(network)), path_(path), prediction_(prediction), shape_(std::move(shape)) {
+  if (const auto* vp = std::get_if<VpLinear>(&path_)) {
+    const Tensor a = alpha_bar(*vp).slice(0, 1);
+    log_sigma_ = 0.5 * ((1 - a) / a).log();
+  }
+}
+
+Tensor PredictorDenoiser::do_mean(const Tensor& x, const Tensor& ratio) const {
+  const Point p = locate(path_, ratio, log_sigma_);
+  const Tensor x_t = p.alpha * x;
+  const Tensor output = checked(network_->predict(x_t, per_row(p.t, x)), x_t);
+  return data_from(prediction_, p, x, ratio, output);
+}
+
+EdmScaling edm_scaling(const Tensor& sigma, double sigma_data) {
+  const double data = sigma_data * sigma_data;
+  const Tensor total = sigma * sigma + data;
+  return {data / total, sigma * sigma_data * total.rsqrt(), total.rsqrt(), sigma.log() / 4};
+}
+
+EdmDenoiser::EdmDenoiser(std::shared_ptr<const Predictor> network, double sigma_data, Shape shape)
+    : network_(std::move(network)), sigma_data_(sigma_data), shape_(std::move(shape)) {
+  if (!(sigma_data > 0 && std::isfinite(sigma_data))) {
+    throw Error("sigma_data", fmt::format("{}, but a finite value above 0 is needed", sigma_data));
+  }
+}
+
+Tensor EdmDenoiser::do_mean(const Tensor& x, const Tensor& sigma) const {
+  const auto [c_skip, c_out, c_in, c_noise] = edm_scaling(sigma, sigma_data_);
+  const Tensor input = c_in * x;
+  return c_skip * x + c_out * checked(network_->predict(input, per_row(c_noise, x)), input);
+}
+
+}  // namespace tweedie

@@ -1,0 +1,82 @@
+#include "tweedie/denoiser.h"
+
+#include "core/shape.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+#include <torch/csrc/autograd/autograd.h>
+
+namespace tweedie {
+
+namespace {
+
+// sigma of x's dtype and device as () or (B, 1, ..., 1)
+Tensor broadcastable(const Denoiser& denoiser, const Tensor& x, const Tensor& sigma) {
+  require_real(x, "denoiser.x");
+  require_batch_of(x, denoiser.shape(), "denoiser.x");
+  require_real(sigma, "denoiser.sigma");
+  if (sigma.dim() != 0 && (sigma.dim() != 1 || sigma.size(0) != x.size(0))) {
+    throw Error("denoiser.sigma",
+                fmt::format("shape {}, but () or one value for each of the {} rows of x is needed",
+                            to_string(sigma.sizes()), x.size(0)));
+  }
+  const Tensor values = sigma.to(x.options());
+  const Tensor good = values.gt(0).logical_and(values.isfinite());
+  if (!good.all().item<bool>()) {
+    const double value = values.masked_select(good.logical_not())[0].item<double>();
+    throw Error("denoiser.sigma", fmt::format("{}, but a finite noise level above 0 is needed", value));
+  }
+  if (sigma.dim() == 0) return values;
+  Shape shape(x.dim(), 1);
+  shape[0] = x.size(0);
+  return values.reshape(shape);
+}
+
+Tensor scalar(double sigma) {
+  return at::scalar_tensor(sigma, at::kDouble);
+}
+
+}  // namespace
+
+Tensor Denoiser::mean(const Tensor& x, const Tensor& sigma) const {
+  const at::NoGradGuard no_grad;
+  return do_mean(x, broadcastable(*this, x, sigma));
+}
+
+Tensor Denoiser::mean(const Tensor& x, double sigma) const {
+  return mean(x, scalar(sigma));
+}
+
+Linearised linearise(const Denoiser& denoiser, const Tensor& x, const Tensor& sigma) {
+  const at::NoGradGuard no_grad;
+  Linearised result = denoiser.do_linearise(x, broadcastable(denoiser, x, sigma));
+  result.vjp = [vjp = std::move(result.vjp), shape = result.mean.sizes().vec()](const Tensor& v) {
+    if (v.sizes() != at::IntArrayRef(shape)) {
+      throw Error("vjp.v", fmt::format("shape {}, but {} is needed", to_string(v.sizes()), to_string(shape)));
+    }
+    const at::NoGradGuard no_grad;
+    return vjp(v);
+  };
+  return result;
+}
+
+Linearised linearise(const Denoiser& denoiser, const Tensor& x, double sigma) {
+  return linearise(denoiser, x, scalar(sigma));
+}
+
+Linearised Denoiser::do_linearise(const Tensor& x, const Tensor& sigma) const {
+  const at::AutoGradMode grad(true);
+  const Tensor input = x.detach().requires_grad_();
+  const Tensor output = do_mean(input, sigma);
+  if (!output.requires_grad()) {
+    throw Error("denoiser",
+                "its mean is cut off from autograd, so it has no vjp; a differentiable one is needed");
+  }
+  return {output.detach(), [input, output](const Tensor& v) {
+            return torch::autograd::grad({output}, {input}, {v.to(output.options())},
+                                         /*retain_graph=*/true)[0];
+          }};
+}
+
+}  // namespace tweedie

@@ -1,0 +1,155 @@
+// On a Gaussian prior every step is affine, so a sampler's output law follows without Monte Carlo from its
+// own gains (algorithms E5, E6).
+#include "tweedie/ddim.h"
+#include "tweedie/gaussian_prior.h"
+#include "tweedie/heun.h"
+
+#include "check_tensor.h"
+
+#include <cmath>
+
+namespace tweedie {
+namespace {
+
+constexpr double lambda = 4;
+
+GaussianPrior one_mode() {
+  return GaussianPrior::diagonal(at::zeros({1}, at::kDouble), at::full({1}, lambda, at::kDouble));
+}
+
+Tensor point(double value) {
+  return at::full({1, 1}, value, at::kDouble);
+}
+
+// x_s = gain x + noise_std z, read off the step itself
+struct Affine {
+  double gain, noise_std;
+};
+
+Affine measure(const Sampler& sampler, double from, double to) {
+  const GaussianPrior prior = one_mode();
+  Noise at_zero(1), at_one(1), alone(1);
+  const double zero = sampler.step(prior, point(0), from, to, at_zero).item<double>();
+  const double one = sampler.step(prior, point(1), from, to, at_one).item<double>();
+  return {one - zero, zero / alone.normal({1, 1}, at::kDouble).item<double>()};
+}
+
+// Variance at every level of the schedule
+std::vector<double> variances(const Sampler& sampler, const NoiseSchedule& schedule) {
+  std::vector<double> v{schedule.initial_std * schedule.initial_std};
+  for (int64_t i = 0; i < schedule.steps(); ++i) {
+    const Affine step =
+        measure(sampler, schedule.sigma[i].item<double>(), schedule.sigma[i + 1].item<double>());
+    v.push_back(step.gain * step.gain * v.back() + step.noise_std * step.noise_std);
+  }
+  return v;
+}
+
+struct Golden {
+  int64_t steps;
+  double eta, variance;
+};
+
+class DdimOnVp : public testing::TestWithParam<Golden> {};
+
+TEST_P(DdimOnVp, OutputVarianceIsTheGoldenOne) {
+  const auto [steps, eta, variance] = GetParam();
+  EXPECT_NEAR(variances(Ddim({.eta = eta}), make_schedule(VpLinear{}, steps)).back(), variance, 5.01e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(E6, DdimOnVp,
+                         testing::Values(Golden{20, 0, 3.43900}, Golden{20, 0.5, 3.35136},
+                                         Golden{20, 1, 3.03113}, Golden{100, 0, 3.88054},
+                                         Golden{100, 0.5, 3.85414}, Golden{100, 1, 3.76440},
+                                         Golden{1000, 0, 3.98742}, Golden{1000, 0.5, 3.98480},
+                                         Golden{1000, 1, 3.97478}));
+
+double end_to_end_gain(const Sampler& sampler, int64_t steps) {
+  Noise noise(1);
+  return walk(one_mode(), sampler, make_schedule(Karras{}, steps), point(1), noise).item<double>();
+}
+
+TEST(EdmGrid, GainsAreTheGoldenOnes) {
+  EXPECT_NEAR(end_to_end_gain(Heun({}, 18), 18), 0.025901, 5.01e-7);
+  EXPECT_NEAR(end_to_end_gain(Heun({}, 40), 40), 0.025155, 5.01e-7);
+  // DDIM with eta = 0 is Euler in this coordinate.
+  EXPECT_NEAR(end_to_end_gain(Ddim(), 18), 0.021791, 5.01e-7);
+  EXPECT_NEAR(end_to_end_gain(Ddim(), 40), 0.023542, 5.01e-7);
+}
+
+// Error against the exact flow map of the probability-flow ODE from level 10 to 0.1, geometric steps
+double flow_error(const Sampler& sampler, int64_t steps) {
+  const GaussianPrior prior = GaussianPrior::full(normal({3}, 1), random_covariance(3, 2));
+  const Tensor x = 10 * normal({5, 3}, 3), m = prior.flat_mean();
+  const auto level = [&](int64_t i) { return 10 * std::pow(0.01, static_cast<double>(i) / steps); };
+  Noise noise(1);
+  Tensor state = x;
+  for (int64_t i = 0; i < steps; ++i) state = sampler.step(prior, state, level(i), level(i + 1), noise);
+  const auto [value, basis] = at::linalg_eigh(prior.covariance());
+  const Tensor gain = ((value + 0.1 * 0.1) / (value + 10 * 10)).sqrt();
+  return max_difference(state, m + at::matmul(at::matmul(x - m, basis) * gain, basis.t()));
+}
+
+double order(const Sampler& sampler, int64_t steps) {
+  return std::log2(flow_error(sampler, steps) / flow_error(sampler, 2 * steps));
+}
+
+TEST(FlowMap, HeunIsOfOrderTwoAndDdimOfOrderOne) {
+  EXPECT_NEAR(order(Heun({}, 1), 200), 2, 0.1);
+  EXPECT_NEAR(order(Ddim(), 200), 1, 0.1);
+  EXPECT_LT(flow_error(Heun({}, 1), 400), 1e-3);
+}
+
+// The marginals of ancestral sampling tend to those of the diffusion, lambda + sigma^2, at every level.
+TEST(DdimEtaOne, MarginalsTendToTheDiffusions) {
+  double worst[2];
+  for (const int k : {0, 1}) {
+    const NoiseSchedule schedule = make_schedule(VpLinear{}, k == 0 ? 500 : 1000);
+    const std::vector<double> v = variances(Ddim({.eta = 1}), schedule);
+    worst[k] = 0;
+    for (int64_t i = 0; i <= schedule.steps(); ++i) {
+      const double s = schedule.sigma[i].item<double>();
+      worst[k] = std::max(worst[k], std::abs(v[i] / (lambda + s * s) - 1));
+    }
+  }
+  EXPECT_LT(worst[1], 0.01);
+  EXPECT_LT(worst[1], 0.6 * worst[0]);
+}
+
+// The same by drawing: z of the sample variance against the recursion, whose standard error is v sqrt(2 / n).
+double worst_z(double drawn_eta) {
+  const int64_t n = 20000;
+  const GaussianPrior prior = one_mode();
+  const NoiseSchedule schedule = make_schedule(VpLinear{}, 20);
+  const std::vector<double> v = variances(Ddim({.eta = 1}), schedule);
+  const Ddim drawn({.eta = drawn_eta});
+  Noise noise(5);
+  Tensor x = schedule.initial_std * noise.normal({n, 1}, at::kDouble);
+  double worst = 0;
+  for (int64_t i = 0; i < schedule.steps(); ++i) {
+    x = drawn.step(prior, x, schedule.sigma[i].item<double>(), schedule.sigma[i + 1].item<double>(), noise);
+    const double z = (x.square().mean().item<double>() / v[i + 1] - 1) / std::sqrt(2.0 / n);
+    worst = std::max(worst, std::abs(z));
+  }
+  return worst;
+}
+
+TEST(DdimEtaOne, DrawsHaveTheRecursionsVariance) {
+  EXPECT_LT(worst_z(1), 4.5);
+  EXPECT_GT(worst_z(0), 8);  // a sampler that forgets its noise
+}
+
+double churned_variance(const HeunOptions& options, int64_t steps) {
+  return variances(Heun(options, steps), make_schedule(Karras{}, steps)).back();
+}
+
+// Churn leaves the marginals where they are: it only slows the walk.
+TEST(HeunChurn, VarianceTendsToThePriors) {
+  const double coarse = churned_variance({.s_churn = 40}, 200), fine = churned_variance({.s_churn = 40}, 400);
+  EXPECT_NEAR(fine, lambda, 0.01);
+  EXPECT_LT(std::abs(fine - lambda), 0.5 * std::abs(coarse - lambda));
+  EXPECT_GT(churned_variance({.s_churn = 40, .s_noise = 1.05}, 400), lambda + 0.1);  // too much noise put back
+}
+
+}  // namespace
+}  // namespace tweedie
