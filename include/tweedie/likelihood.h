@@ -6,10 +6,10 @@
 
 namespace tweedie {
 
-// y = h(x) + noise_std n, n ~ N(0, I)
+// y = h(x) + noise_std n, n ~ N(0, I), with m = product of the codomain's extents
 class GaussianLikelihood {
  public:
-  // Throws Error unless noise_std is finite and > 0.
+  // Throws Error unless noise_std, in the units of y, is finite and > 0.
   GaussianLikelihood(std::shared_ptr<const ForwardOperator> forward, double noise_std);
 
   const ForwardOperator& forward() const { return *forward_; }
@@ -17,14 +17,19 @@ class GaussianLikelihood {
   const LinearOperator* linear() const { return linear_; }
   double noise_std() const { return noise_std_; }
 
-  // log N(y; h(x), noise_std^2 I) in nats, (B); x: (B, *domain), y: (B, *codomain) or (*codomain)
+  // log N(y; h(x), noise_std^2 I) in nats, (B) float64; x: (B, *domain), y: (B, *codomain) or (*codomain),
+  // each float32 or float64. Throws Error on a wrong shape or dtype. Carries no gradient.
   Tensor log_prob(const Tensor& y, const Tensor& x) const;
   // One y for each x: (B, *domain) -> (B, *codomain)
   Tensor simulate(const Tensor& x, Noise& noise) const;
-  // Mean over coordinates of ((y - h(x)) / noise_std)^2 for each row, (B): 1 in expectation at the true x
+  // Mean over coordinates of ((y - h(x)) / noise_std)^2 for each row, (B) float64: 1 in expectation at the
+  // true x, with variance 2 / m
   Tensor residual_chi2(const Tensor& y, const Tensor& x) const;
 
  private:
+  // sum over coordinates of ((y - h(x)) / noise_std)^2, (B)
+  Tensor chi2(const Tensor& y, const Tensor& x) const;
+
   std::shared_ptr<const ForwardOperator> forward_;
   const LinearOperator* linear_;
   double noise_std_;

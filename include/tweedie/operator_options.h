@@ -1,0 +1,55 @@
+#pragma once
+// The table [measurement.operator] of a config file: which operator, and its parameters.
+
+#include "tweedie/operators.h"
+
+#include <filesystem>
+#include <functional>
+#include <variant>
+
+namespace tweedie {
+
+struct IdentityOptions {
+  static constexpr const char* kind = "identity";
+};
+
+struct MaskOptions {
+  static constexpr const char* kind = "mask";
+  enum class Pattern { random, box, file };
+  Pattern pattern = Pattern::random;
+  double fraction = 0.25;                            // random: of the pixels that are kept, 0 < fraction <= 1
+  int64_t top = 0, left = 0, height = 0, width = 0;  // box: the pixels that are hidden
+  std::filesystem::path file;                        // file: 1 kept, 0 hidden; the domain's shape or (H, W)
+};
+
+struct BlurOptions {
+  static constexpr const char* kind = "blur";
+  enum class Kernel { gaussian, file };
+  Kernel kernel = Kernel::gaussian;
+  double std = 1;              // gaussian: pixels, 0 < std <= 1000
+  std::filesystem::path file;  // file: (kh, kw), convolved as it is
+  Boundary boundary = Boundary::circular;
+};
+
+struct DownsampleOptions {
+  static constexpr const char* kind = "downsample";
+  int64_t factor = 2;  // divides height and width
+};
+
+struct MatrixOptions {
+  static constexpr const char* kind = "matrix";
+  std::filesystem::path matrix;  // (m, d), d the size of the flattened domain
+};
+
+using OperatorOptions =
+    std::variant<IdentityOptions, MaskOptions, BlurOptions, DownsampleOptions, MatrixOptions>;
+
+using ReadArray = std::function<Tensor(const std::filesystem::path&)>;
+
+// The operator that the options describe, on x of shape `domain`. `noise` chooses the pixels of a random
+// mask; `read_array` reads the files, and what it throws passes through. Anything else wrong is an Error that
+// names the field ("measurement.operator.factor"), its value and what was meant.
+LinearOperatorPtr make_operator(const OperatorOptions& options, const Shape& domain, const Noise& noise,
+                                const ReadArray& read_array);
+
+}  // namespace tweedie

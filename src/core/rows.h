@@ -1,0 +1,21 @@
+#pragma once
+// Sums over each row of a batch whose bits depend on that row alone: not on the other rows, the number of
+// rows, the row's place among them, or the number of threads. libtorch's own reductions and products promise
+// none of these.
+
+#include "tweedie/tensor.h"
+
+namespace tweedie {
+
+// <a_i, b_i> for each row, (B) float64, accumulated in float64. a, b: (B, ...) of one shape and dtype,
+// float32 or float64. Carries no gradient. On another device than the CPU the number of rows may matter.
+Tensor row_dot(const Tensor& a, const Tensor& b);
+
+// x M, one row at a time in effect: x (B, n), m (n, k) of x's dtype -> (B, k). All products have one shape,
+// whatever B is, and so run through one kernel of the BLAS.
+Tensor row_matmul(const Tensor& x, const Tensor& m);
+
+// One factor for each row, (B), ready to broadcast against x: (B, 1, ..., 1) of x's dtype.
+Tensor per_row(const Tensor& factor, const Tensor& x);
+
+}  // namespace tweedie

@@ -1,0 +1,110 @@
+// Convolution, by Fourier transforms. With a circular boundary the transform diagonalises A, with K the
+// spectrum of the kernel: A = F^{-1} K F, A^T = F^{-1} conj(K) F, and (A^T A + lambda I)^{-1} = F^{-1} (|K|^2
+// + lambda)^{-1} F. With a zero boundary the image is continued by zeros so far that nothing wraps around
+// into what is kept.
+
+#include "operator/linear.h"
+#include "tweedie/operators.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace tweedie {
+namespace {
+
+// How long an axis the transform has, for an image of n and a kernel of k: displacements reach from -floor(k
+// / 2) to k - 1 - floor(k / 2).
+int64_t grid_size(int64_t n, int64_t k, Boundary boundary) {
+  return boundary == Boundary::circular ? n : n + k / 2;
+}
+
+// The spectrum's real and imaginary parts, (2, P, Q / 2 + 1) float64, of the kernel laid with its centre at
+// (0, 0).
+Tensor spectrum(const Tensor& kernel, const Shape& grid) {
+  const auto place = [&](int64_t axis) {
+    return (at::arange(kernel.size(axis)) - kernel.size(axis) / 2).remainder(grid[axis]);
+  };
+  const Tensor flat = (place(0).unsqueeze(1) * grid[1] + place(1)).flatten();
+  const Tensor laid = at::zeros({grid[0] * grid[1]}, at::kDouble).index_add(0, flat, kernel.flatten());
+  return at::view_as_real(at::fft_rfft2(laid.view(grid))).permute({2, 0, 1}).contiguous();
+}
+
+class BlurOperator final : public FixedShape {
+ public:
+  BlurOperator(const Shape& domain, const Tensor& kernel, Boundary boundary)
+      : FixedShape(domain, domain),
+        boundary_(boundary),
+        height_(domain[domain.size() - 2]),
+        width_(domain.back()),
+        grid_{grid_size(height_, kernel.size(0), boundary), grid_size(width_, kernel.size(1), boundary)},
+        spectrum_(spectrum(kernel, grid_)) {}
+
+  double norm() const override {
+    if (boundary_ == Boundary::zero) return FixedShape::norm();
+    return std::sqrt(power(at::zeros({1}, at::kDouble)).max().item<double>());
+  }
+
+ protected:
+  Tensor do_apply(const Tensor& x) const override {
+    const Tensor k = spectrum_.like(x);
+    return filter(x, k[0], k[1]);
+  }
+  Tensor do_adjoint(const Tensor& y) const override {
+    const Tensor k = spectrum_.like(y);
+    return filter(y, k[0], -k[1]);
+  }
+  Tensor do_solve_normal(const Tensor& b, double lambda) const override {
+    if (boundary_ == Boundary::zero) return FixedShape::do_solve_normal(b, lambda);
+    const Tensor inverse = 1 / (power(b) + lambda);
+    return filter(b, inverse, at::zeros_like(inverse));
+  }
+
+ private:
+  // |K|^2
+  Tensor power(const Tensor& x) const { return spectrum_.like(x).square().sum(0); }
+
+  // The product is spelt in real numbers, each rounded once: libtorch's complex product rounds differently in
+  // the last few entries of an array, and a row would depend on where it lies.
+  Tensor filter(const Tensor& x, const Tensor& real, const Tensor& imaginary) const {
+    const Tensor f = at::view_as_real(at::fft_rfft2(x, grid_));
+    const Tensor re = f.select(-1, 0), im = f.select(-1, 1);
+    const Tensor product = at::stack({re * real - im * imaginary, re * imaginary + im * real}, -1);
+    const Tensor y = at::fft_irfft2(at::view_as_complex(product), grid_);
+    return y.narrow(-2, 0, height_).narrow(-1, 0, width_).contiguous();
+  }
+
+  Boundary boundary_;
+  int64_t height_, width_;
+  Shape grid_;
+  Constant spectrum_;
+};
+
+}  // namespace
+
+LinearOperatorPtr make_blur(Shape domain, const Tensor& kernel, Boundary boundary) {
+  require_domain(domain, 2, "blur.domain");
+  if (kernel.dim() != 2 || kernel.numel() == 0) {
+    throw Error("blur.kernel",
+                fmt::format("shape {}, but (height, width) is needed", to_string(kernel.sizes())));
+  }
+  require_real(kernel, "blur.kernel");
+  require_finite(kernel, "blur.kernel");
+  return std::make_shared<BlurOperator>(domain, kernel.detach().to(at::kCPU, at::kDouble), boundary);
+}
+
+Tensor gaussian_kernel(double std, double truncation) {
+  if (!(std > 0 && std <= 1000)) {
+    throw Error("blur.std", fmt::format("{}, but 0 < std <= 1000 pixels is needed", std));
+  }
+  if (!(truncation > 0 && truncation <= 10)) {
+    throw Error("blur.truncation", fmt::format("{}, but 0 < truncation <= 10 is needed", truncation));
+  }
+  const double radius = std::ceil(truncation * std);
+  const Tensor line = (-0.5 * (at::arange(-radius, radius + 1, at::kDouble) / std).square()).exp();
+  const Tensor normalised = line / line.sum();
+  return normalised.outer(normalised);
+}
+
+}  // namespace tweedie

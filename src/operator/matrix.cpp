@@ -1,0 +1,72 @@
+// y = A x with A given entry by entry. With A = U diag(s) V^T,
+//   (A^T A + lambda I)^{-1} = V diag(1 / (s^2 + lambda)) V^T + (I - V V^T) / lambda.
+
+#include "core/rows.h"
+#include "operator/linear.h"
+#include "tweedie/operators.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <limits>
+
+namespace tweedie {
+namespace {
+
+class MatrixOperator final : public FixedShape {
+ public:
+  MatrixOperator(const Shape& domain, const Tensor& a)
+      : FixedShape(domain, {a.size(0)}), a_(a), transposed_(a.t().contiguous()) {}
+
+  // Computed at the first call, without the singular values that are zero to rounding.
+  std::optional<Svd> svd() const override {
+    std::call_once(svd_once_, [&] {
+      const Tensor a = a_.as(at::kDouble, at::kCPU);
+      const auto [u, s, vt] = at::linalg_svd(a, false);
+      const double negligible = static_cast<double>(std::max(a.size(0), a.size(1))) *
+                                std::numeric_limits<double>::epsilon() * s[0].item<double>();
+      const int64_t rank = s.gt(negligible).sum().item<int64_t>();
+      svd_ = {u.narrow(1, 0, rank), s.narrow(0, 0, rank), vt.narrow(0, 0, rank).t().contiguous()};
+    });
+    return svd_;
+  }
+
+ protected:
+  Tensor do_apply(const Tensor& x) const override { return row_matmul(x.flatten(1), transposed_.like(x)); }
+  Tensor do_adjoint(const Tensor& y) const override {
+    return row_matmul(y, a_.like(y)).view(with_batch(y.size(0), domain()));
+  }
+  Tensor do_solve_normal(const Tensor& b, double lambda) const override {
+    constexpr int64_t largest_svd = 2048;  // some seconds; beyond, conjugate gradients
+    if (std::min(codomain()[0], product(domain())) > largest_svd)
+      return FixedShape::do_solve_normal(b, lambda);
+    const Svd f = *svd();
+    const Tensor flat = b.flatten(1).to(at::kDouble), v = f.v.to(b.device()), s = f.s.to(b.device());
+    const Tensor along = row_matmul(flat, v), vt = v.t().contiguous();
+    Tensor x = row_matmul(along / (s.square() + lambda), vt);
+    // Of full column rank there is no rest, only rounding that lambda would magnify.
+    if (v.size(1) < v.size(0)) x = x + (flat - row_matmul(along, vt)) / lambda;
+    return x.to(b.scalar_type()).view_as(b);
+  }
+
+ private:
+  Constant a_, transposed_;
+  mutable std::once_flag svd_once_;
+  mutable Svd svd_;
+};
+
+}  // namespace
+
+LinearOperatorPtr make_matrix(Shape domain, const Tensor& matrix) {
+  require_domain(domain, 1, "matrix.domain");
+  const int64_t d = product(domain);
+  if (matrix.dim() != 2 || matrix.size(0) < 1 || matrix.size(1) != d) {
+    throw Error("matrix.matrix", fmt::format("shape {}, but (m, {}) is needed for x of shape {}",
+                                             to_string(matrix.sizes()), d, to_string(domain)));
+  }
+  require_real(matrix, "matrix.matrix");
+  require_finite(matrix, "matrix.matrix");
+  return std::make_shared<MatrixOperator>(domain, matrix.detach().to(at::kCPU, at::kDouble).contiguous());
+}
+
+}  // namespace tweedie

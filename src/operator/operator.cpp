@@ -1,0 +1,133 @@
+#include "tweedie/operator.h"
+
+#include "core/conjugate_gradient.h"
+#include "core/rows.h"
+#include "operator/linear.h"
+#include "tweedie/noise.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace tweedie {
+namespace {
+
+void require(const Tensor& x, const Shape& shape, const char* place) {
+  require_real(x, place);
+  require_batch_of(x, shape, place);
+}
+
+// The largest eigenvalue of the symmetric tridiagonal matrix, and the last entry of its unit eigenvector.
+std::pair<double, double> top_eigenpair(const std::vector<double>& diagonal,
+                                        const std::vector<double>& beside) {
+  const auto n = static_cast<int64_t>(diagonal.size());
+  Tensor t = at::zeros({n, n}, at::kDouble);
+  for (int64_t i = 0; i < n; ++i) {
+    t[i][i] = diagonal[i];
+    if (i > 0) t[i][i - 1] = t[i - 1][i] = beside[i - 1];
+  }
+  const auto [values, vectors] = at::linalg_eigh(t, "L");
+  return {values[n - 1].item<double>(), vectors[n - 1][n - 1].item<double>()};
+}
+
+}  // namespace
+
+Tensor ForwardOperator::apply(const Tensor& x) const {
+  require(x, domain(), "operator.apply");
+  return do_apply(x);
+}
+
+Tensor ForwardOperator::vjp(const Tensor& x, const Tensor& v) const {
+  require(x, domain(), "operator.vjp");
+  require(v, codomain(), "operator.vjp");
+  if (x.size(0) != v.size(0) || x.scalar_type() != v.scalar_type()) {
+    throw Error("operator.vjp",
+                fmt::format("{} rows of {} for {} rows of {}, but as many of one dtype are needed", v.size(0),
+                            toString(v.scalar_type()), x.size(0), toString(x.scalar_type())));
+  }
+  return do_vjp(x, v);
+}
+
+Tensor LinearOperator::adjoint(const Tensor& y) const {
+  require(y, codomain(), "operator.adjoint");
+  return do_adjoint(y);
+}
+
+Tensor LinearOperator::solve_normal(const Tensor& b, double lambda) const {
+  require(b, domain(), "operator.solve_normal");
+  if (!(lambda > 0) || !std::isfinite(lambda)) {
+    throw Error("operator.solve_normal",
+                fmt::format("lambda = {}, but a finite number > 0 is needed", lambda));
+  }
+  return do_solve_normal(b, lambda);
+}
+
+// In float64 whatever b is: a float32 recurrence reports a residual that it doesn't have.
+Tensor LinearOperator::do_solve_normal(const Tensor& b, double lambda) const {
+  const auto shifted = [&](const Tensor& x) { return normal(x) + lambda * x; };
+  const ConjugateGradientOptions options{.max_iterations = 10'000,
+                                         .tolerance = b.scalar_type() == at::kDouble ? 1e-10 : 1e-6};
+  return conjugate_gradient(shifted, b.to(at::kDouble), options).u.to(b.scalar_type());
+}
+
+// Lanczos on A^T A or A A^T, whichever is smaller. Without reorthogonalisation, which the top of the spectrum
+// doesn't need (Paige 1971): only copies of converged eigenvalues appear. With theta the largest Ritz value
+// and beta |s_k| the residual of its vector, an eigenvalue lies within beta |s_k| of theta.
+double LinearOperator::norm() const {
+  constexpr double tolerance = 1e-6;
+  constexpr int64_t limit = 1000;
+  const bool wide = product(codomain()) < product(domain());
+  Noise noise(0);
+  Tensor v = noise.normal(with_batch(1, wide ? codomain() : domain()), at::kDouble),
+         previous = at::zeros_like(v);
+  v = v / std::sqrt(row_dot(v, v).item<double>());
+  std::vector<double> diagonal, beside;
+  double beta = 0, theta = 0;
+  for (int64_t k = 1; k <= limit; ++k) {
+    Tensor w = (wide ? gram(v) : normal(v)) - beta * previous;
+    const double alpha = row_dot(v, w).item<double>();
+    w = w - alpha * v;
+    beta = std::sqrt(row_dot(w, w).item<double>());
+    diagonal.push_back(alpha);
+    if (k % 8 == 0 || beta <= 1e-12 * std::abs(alpha)) {
+      double last = 0;
+      std::tie(theta, last) = top_eigenpair(diagonal, beside);
+      if (beta * std::abs(last) <= tolerance * theta || beta == 0) break;
+    }
+    beside.push_back(beta);
+    previous = v;
+    v = w / beta;
+  }
+  return std::sqrt(std::max(theta, 0.0));
+}
+
+Tensor LinearOperator::dense(int64_t limit) const {
+  const int64_t m = product(codomain()), d = product(domain());
+  if (m > limit / d) {
+    throw Error("operator.dense", fmt::format("{} x {} is more than the {} entries allowed", m, d, limit));
+  }
+  // Images of the unit vectors of the smaller side, some at a time.
+  const bool rows = m < d;
+  const int64_t n = std::min(m, d), block = 256;
+  std::vector<Tensor> parts;
+  for (int64_t start = 0; start < n; start += block) {
+    const int64_t count = std::min(block, n - start);
+    Tensor e = at::zeros({count, n}, at::kDouble);
+    e.narrow(1, start, count).fill_diagonal_(1);
+    e = e.view(with_batch(count, rows ? codomain() : domain()));
+    parts.push_back((rows ? adjoint(e) : apply(e)).reshape({count, -1}));
+  }
+  const Tensor images = at::cat(parts);
+  return rows ? images : images.t().contiguous();
+}
+
+void require_domain(const Shape& domain, size_t axes, const std::string& place) {
+  if (domain.size() < axes || std::any_of(domain.begin(), domain.end(), [](int64_t n) { return n < 1; })) {
+    throw Error(place, fmt::format("shape {}, but {} of extents >= 1 is needed", to_string(domain),
+                                   axes >= 2 ? "an image (..., height, width)" : "a shape"));
+  }
+}
+
+}  // namespace tweedie
