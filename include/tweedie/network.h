@@ -3,7 +3,7 @@
 // need nothing from it.
 
 #include "tweedie/noise.h"
-#include "tweedie/tensor.h"
+#include "tweedie/predictor.h"
 
 #include <memory>
 #include <string>
@@ -70,6 +70,19 @@ struct UNetOptions {
 };
 
 using NetworkOptions = std::variant<UNetOptions, MlpOptions>;
+
+// A network with its weights, which it computes in the dtype of, as what the adapters take. Input and output
+// keep the caller's dtype.
+class NetworkPredictor final : public Predictor {
+ public:
+  NetworkPredictor(std::shared_ptr<const Network> network, Weights weights);
+  Tensor predict(const Tensor& x_t, const Tensor& t) const override;
+
+ private:
+  std::shared_ptr<const Network> network_;
+  Weights weights_;
+  at::ScalarType dtype_;
+};
 
 // shape: (C, H, W) for the U-Net, anything for the MLP. Throws Error on options that don't fit it.
 std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape);

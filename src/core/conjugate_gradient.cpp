@@ -51,6 +51,7 @@ ConjugateGradientResult conjugate_gradient(const BatchMap& apply, const Tensor& 
   active =
       active.logical_and(broken.logical_not()).logical_and(rr.gt(options.tolerance * options.tolerance * bb));
   Tensor iterations = at::zeros_like(bb, at::kLong);
+  std::vector<Tensor> steps;
   // A row leaves the computation where `good` is false, with what it has.
   const auto keep = [&](const Tensor& good) {
     broken = broken.logical_or(active.logical_and(good.logical_not()));
@@ -65,6 +66,7 @@ ConjugateGradientResult conjugate_gradient(const BatchMap& apply, const Tensor& 
     keep(positive(curvature).logical_and(positive(alpha.to(b.scalar_type()))));
     u = advance(active, u, alpha, p);
     r = advance(active, r, -alpha, q);
+    steps.push_back(at::where(active, alpha, at::zeros_like(alpha)));
     iterations += active.to(at::kLong);
     rr = row_dot(r, r);
     active = active.logical_and(rr.gt(options.tolerance * options.tolerance * bb));
@@ -75,7 +77,7 @@ ConjugateGradientResult conjugate_gradient(const BatchMap& apply, const Tensor& 
     p = advance(active, z, rz_next / rz, p);
     rz = rz_next;
   }
-  return {u, iterations, at::where(bb.ne(0), (rr / bb).sqrt(), at::zeros_like(bb)), broken};
+  return {u, iterations, std::move(steps), at::where(bb.ne(0), (rr / bb).sqrt(), at::zeros_like(bb)), broken};
 }
 
 }  // namespace tweedie

@@ -48,4 +48,13 @@ Weights Weights::to(at::Device device, at::ScalarType dtype) const {
   return with(std::move(result));
 }
 
+NetworkPredictor::NetworkPredictor(std::shared_ptr<const Network> network, Weights weights)
+    : network_(std::move(network)),
+      weights_(std::move(weights)),
+      dtype_(weights_.tensors().front().scalar_type()) {}
+
+Tensor NetworkPredictor::predict(const Tensor& x_t, const Tensor& t) const {
+  return network_->forward(weights_, x_t.to(dtype_), t).to(x_t.scalar_type());
+}
+
 }  // namespace tweedie

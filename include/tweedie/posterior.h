@@ -1,0 +1,67 @@
+#pragma once
+// Draws from p(x | y): a problem, a method, the draws with what they cost.
+
+#include "tweedie/gaussian_prior.h"
+#include "tweedie/likelihood.h"
+#include "tweedie/progress.h"
+#include "tweedie/sampler.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tweedie {
+
+// One prior and one likelihood, and one or many measurements under them.
+struct Problem {
+  std::shared_ptr<const Denoiser> prior;
+  GaussianLikelihood likelihood;
+  Tensor y;  // (cases, *codomain): each case is a problem of its own
+
+  int64_t cases() const { return y.size(0); }
+};
+
+// What a run did, per draw where it is work.
+struct RunRecord {
+  int64_t steps = 0;
+  double network_evaluations = 0;    // denoiser values per draw
+  double network_vjps = 0;           // derivatives of it per draw
+  double operator_applications = 0;  // of A, A^T or vjp, per draw
+  double seconds = 0;
+  std::vector<std::string> warnings;
+};
+
+struct Draws {
+  Tensor x;                            // (draws, cases, *shape)
+  Tensor log_weight;                   // (draws, cases), 0 for methods whose draws count the same
+  std::optional<Tensor> log_evidence;  // (cases), nats
+  RunRecord run;
+};
+
+// How draws are computed; none of these changes a bit of them but dtype and device.
+struct DrawOptions {
+  int64_t threads = 0;                // 0: all cores
+  at::ScalarType dtype = at::kFloat;  // of the sampler's state
+  at::Device device = at::kCPU;
+};
+
+// Thrown when an observer stops a run whose partial result would be of no use.
+struct Interrupted {};
+
+class PosteriorSampler {
+ public:
+  virtual ~PosteriorSampler() = default;
+  // Draw d of case c is a function of (noise, c, d) alone. Throws Interrupted when the observer says stop.
+  virtual Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
+                       const Observer& observer) const = 0;
+};
+
+// Walks the sampler down the schedule: draws x cases rows in slices of fixed size, each on one thread.
+// conditioned(cases) gives the denoiser for rows that belong to these cases. Returns (draws, cases, *shape).
+using Conditioned = std::function<std::shared_ptr<const Denoiser>(const std::vector<int64_t>& cases)>;
+Tensor draw(const Conditioned& conditioned, const Shape& shape, const Sampler& sampler,
+            const NoiseSchedule& schedule, int64_t draws, int64_t cases, const Noise& noise,
+            const Observer& observer, const DrawOptions& options);
+
+}  // namespace tweedie

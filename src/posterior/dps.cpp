@@ -1,0 +1,100 @@
+// Diffusion posterior sampling. Chung, Kim, McCann, Klasky, Ye, "Diffusion posterior sampling for general
+// noisy inverse problems", ICLR 2023.
+//
+//   r = y - h(D(x)),   D_y = D + w J^T (dh/dx)^T r
+//
+//   w = sigma^2 / noise_std^2                     the likelihood's own weight
+//   w = step_size sigma^2 / (beta ||r||)          the paper's rule: after each DDPM step, x' - step_size grad
+//   ||r||.
+// The ancestral step of DDPM has the coefficient tau = beta (1 + sigma^2) / sigma^2 before D in the
+// coordinate x_sigma = x_t / alpha_t, in which grad_{x_t} = (1 + sigma^2)^{1/2} grad_x, so the shift of D
+// that moves x' as the paper does is step_size (1 + sigma^2) / tau grad ||r||, whose (1 + sigma^2) cancels.
+
+#include "core/rows.h"
+#include "core/shape.h"
+#include "tweedie/guidance.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace tweedie {
+
+namespace {
+
+// beta_t of DDPM's own schedule (1000 linear steps) at the step whose level is nearest, in log sigma
+double ddpm_beta(double sigma) {
+  static const std::vector<double> log_sigma = [] {
+    const Tensor bar = alpha_bar(VpLinear{}).slice(0, 1);
+    const Tensor log = ((1 - bar) / bar).log() / 2;
+    return std::vector<double>(log.data_ptr<double>(), log.data_ptr<double>() + log.numel());
+  }();
+  const double target = std::log(sigma);
+  const auto above = std::lower_bound(log_sigma.begin(), log_sigma.end(), target);
+  int64_t t = std::min<int64_t>(above - log_sigma.begin(), static_cast<int64_t>(log_sigma.size()) - 1);
+  if (t > 0 && std::abs(log_sigma[t - 1] - target) < std::abs(log_sigma[t] - target)) --t;
+  const VpLinear ddpm;
+  return ddpm.beta_start + (ddpm.beta_end - ddpm.beta_start) * static_cast<double>(t) /
+                               static_cast<double>(ddpm.train_steps - 1);
+}
+
+class Dps final : public Denoiser {
+ public:
+  Dps(const DpsOptions& options, std::shared_ptr<const Denoiser> prior, const GaussianLikelihood& likelihood,
+      Tensor y, Tally* tally)
+      : options_(options),
+        prior_(std::move(prior)),
+        likelihood_(likelihood),
+        y_(std::move(y)),
+        tally_(tally) {}
+
+  Shape shape() const override { return prior_->shape(); }
+
+ protected:
+  Tensor do_mean(const Tensor& x, const Tensor& sigma) const override {
+    const ForwardOperator& h = likelihood_.forward();
+    const Linearised prior = linearise(*prior_, x, sigma.dim() == 0 ? sigma : sigma.flatten());
+    const Tensor r = y_ - h.apply(prior.mean);
+    const Tensor gradient = prior.vjp(h.vjp(prior.mean, r));
+    if (tally_ != nullptr) {
+      tally_->evaluations += x.size(0);
+      tally_->vjps += x.size(0);
+      tally_->operator_applications += 2 * x.size(0);
+    }
+    return prior.mean + weight(r, sigma, x) * gradient;
+  }
+
+ private:
+  Tensor weight(const Tensor& r, const Tensor& sigma, const Tensor& x) const {
+    const double noise_std = likelihood_.noise_std();
+    if (!options_.step_size) return sigma.square() / (noise_std * noise_std);
+    const Tensor norm = row_dot(r, r).sqrt().clamp_min(1e-30);
+    Tensor step = sigma.to(at::kDouble).clone().reshape({-1});
+    for (int64_t i = 0; i < step.numel(); ++i) {
+      const double s = step[i].item<double>();
+      step[i] = *options_.step_size * s * s / ddpm_beta(s);
+    }
+    return per_row(step / norm, x);
+  }
+
+  DpsOptions options_;
+  std::shared_ptr<const Denoiser> prior_;
+  GaussianLikelihood likelihood_;
+  Tensor y_;
+  Tally* tally_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Denoiser> guide(const DpsOptions& options, std::shared_ptr<const Denoiser> prior,
+                                      const GaussianLikelihood& likelihood, Tensor y, Tally* tally) {
+  if (options.step_size && !(*options.step_size > 0 && std::isfinite(*options.step_size))) {
+    throw Error("method.step_size", fmt::format("{}: a positive number is needed", *options.step_size));
+  }
+  require_batch_of(y, likelihood.forward().codomain(), "dps.y");
+  return std::make_shared<Dps>(options, std::move(prior), likelihood, std::move(y), tally);
+}
+
+}  // namespace tweedie

@@ -1,0 +1,88 @@
+// Moment matching posterior sampling. Rozet, Andry, Lanusse, Louppe, "Learning diffusion priors from
+// observations by expectation maximization", NeurIPS 2024, section 4 and algorithm 3.
+//
+//   V = Cov[x_0 | x_sigma] = sigma^2 J^T                           (Tweedie's covariance formula)
+//   (noise_std^2 I + A V A^T) u = y - A D                          (conjugate gradients)
+//   D_y = D + V A^T u
+
+#include "core/conjugate_gradient.h"
+#include "core/rows.h"
+#include "core/shape.h"
+#include "tweedie/guidance.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+namespace tweedie {
+
+namespace {
+
+class Mmps final : public Denoiser {
+ public:
+  Mmps(const MmpsOptions& options, std::shared_ptr<const Denoiser> prior,
+       const GaussianLikelihood& likelihood, Tensor y, Tally* tally)
+      : options_(options),
+        prior_(std::move(prior)),
+        likelihood_(likelihood),
+        y_(std::move(y)),
+        tally_(tally) {}
+
+  Shape shape() const override { return prior_->shape(); }
+
+ protected:
+  Tensor do_mean(const Tensor& x, const Tensor& sigma) const override {
+    const LinearOperator& a = *likelihood_.linear();
+    const double noise_variance = likelihood_.noise_std() * likelihood_.noise_std();
+    const Linearised prior = linearise(*prior_, x, sigma.dim() == 0 ? sigma : sigma.flatten());
+
+    // V A^T p is kept for each direction p of the solve: with u = sum_k s_k p_k, V A^T u = sum_k s_k V A^T
+    // p_k costs no further derivative.
+    std::vector<Tensor> directions;
+    const BatchMap covariance_of_y = [&](const Tensor& p) {
+      directions.push_back(sigma.square() * prior.vjp(a.adjoint(p)));
+      return noise_variance * p + a.apply(directions.back());
+    };
+    // V is a covariance, so no curvature lies below noise_variance; a network's V that says otherwise is not
+    // believed.
+    const auto solve = conjugate_gradient(covariance_of_y, y_ - a.apply(prior.mean),
+                                          {.max_iterations = options_.iterations,
+                                           .tolerance = options_.tolerance,
+                                           .min_curvature = 0.5 * noise_variance});
+    Tensor mean = prior.mean;
+    for (size_t k = 0; k < solve.steps.size(); ++k)
+      mean = mean + per_row(solve.steps[k], mean) * directions[k];
+
+    if (tally_ != nullptr) {
+      const int64_t rows = x.size(0), vjps = static_cast<int64_t>(directions.size());
+      tally_->evaluations += rows;
+      tally_->vjps += rows * vjps;
+      tally_->operator_applications += rows * (1 + 2 * vjps);
+      tally_->solves += rows;
+      tally_->broken_solves += solve.broken.sum().item<int64_t>();
+    }
+    return mean;
+  }
+
+ private:
+  MmpsOptions options_;
+  std::shared_ptr<const Denoiser> prior_;
+  GaussianLikelihood likelihood_;
+  Tensor y_;
+  Tally* tally_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Denoiser> guide(const MmpsOptions& options, std::shared_ptr<const Denoiser> prior,
+                                      const GaussianLikelihood& likelihood, Tensor y, Tally* tally) {
+  if (likelihood.linear() == nullptr) {
+    throw Error("method.kind", "mmps needs a linear operator; use dps for this one");
+  }
+  if (options.iterations < 1) {
+    throw Error("method.iterations", fmt::format("{}: at least 1 is needed", options.iterations));
+  }
+  require_batch_of(y, likelihood.forward().codomain(), "mmps.y");
+  return std::make_shared<Mmps>(options, std::move(prior), likelihood, std::move(y), tally);
+}
+
+}  // namespace tweedie
