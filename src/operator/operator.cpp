@@ -36,7 +36,7 @@ std::pair<double, double> top_eigenpair(const std::vector<double>& diagonal,
 
 Tensor ForwardOperator::apply(const Tensor& x) const {
   require(x, domain(), "operator.apply");
-  return do_apply(x);
+  return x.size(0) == 0 ? at::empty(with_batch(0, codomain()), x.options()) : do_apply(x);
 }
 
 Tensor ForwardOperator::vjp(const Tensor& x, const Tensor& v) const {
@@ -47,12 +47,12 @@ Tensor ForwardOperator::vjp(const Tensor& x, const Tensor& v) const {
                 fmt::format("{} rows of {} for {} rows of {}, but as many of one dtype are needed", v.size(0),
                             toString(v.scalar_type()), x.size(0), toString(x.scalar_type())));
   }
-  return do_vjp(x, v);
+  return x.size(0) == 0 ? at::empty_like(x) : do_vjp(x, v);
 }
 
 Tensor LinearOperator::adjoint(const Tensor& y) const {
   require(y, codomain(), "operator.adjoint");
-  return do_adjoint(y);
+  return y.size(0) == 0 ? at::empty(with_batch(0, domain()), y.options()) : do_adjoint(y);
 }
 
 Tensor LinearOperator::solve_normal(const Tensor& b, double lambda) const {
@@ -61,7 +61,7 @@ Tensor LinearOperator::solve_normal(const Tensor& b, double lambda) const {
     throw Error("operator.solve_normal",
                 fmt::format("lambda = {}, but a finite number > 0 is needed", lambda));
   }
-  return do_solve_normal(b, lambda);
+  return b.size(0) == 0 ? at::empty_like(b) : do_solve_normal(b, lambda);
 }
 
 // In float64 whatever b is: a float32 recurrence reports a residual that it doesn't have.
