@@ -63,7 +63,8 @@ std::vector<CoverageLevel> measure_coverage(const Tensor& draws, const Tensor& t
                                             const CoverageOptions& options = {});
 
 // value: coverage of the level nearest 90%; p_value: the smallest, times the number of levels. Fails when a
-// coverage is off by more than 0.1.
+// coverage is off by more than 0.1. Warns of such a one beyond 4 standard errors, too, since the p-value is
+// never below 1 / (draws + 1)^cases.
 Finding coverage(const std::vector<CoverageLevel>& levels, const Significance& significance = {});
 Finding coverage(const Tensor& draws, const Tensor& truth, const CoverageOptions& options = {},
                  const Significance& significance = {});

@@ -39,7 +39,7 @@ double incomplete_beta(double a, double b, double x) {
       std::exp(a * std::log(x) + b * std::log1p(-x) + std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b)) /
       a;
   const auto away_from_zero = [](double v) { return std::abs(v) < 1e-300 ? 1e-300 : v; };
-  double numerator = 1, denominator = 1, value = 1;
+  double numerator = 1, denominator = INFINITY, value = 1;
   for (int n = 1; n <= 1000; ++n) {
     const double k = n / 2;
     const double d = n % 2 == 0 ? k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k))
