@@ -161,6 +161,7 @@ Config Config::parse(std::string_view text, const std::string& name,
   document->name = name;
   document->folder = folder;
   for (const std::string& item : overrides) {
+    if (!is_utf8(item)) throw Error("--set", "text that is not UTF-8; table.key=value is meant");
     const size_t equals = item.find('=');
     const std::string key = item.substr(0, equals), place = "--set " + one_line(key);
     const auto parts = split_key(key);

@@ -105,9 +105,10 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
 // "; did you mean 'steps'?", or else "; known: " and all of them, or both.
 std::string suggestion(std::string_view word, const std::vector<std::string>& candidates, bool both = false);
 
-// TOML's spelling of a value, and a rule in words.
+// TOML's spelling of a value (text must be UTF-8), and a rule in words.
 std::string to_toml(double value);
 std::string to_toml(std::string_view text);
+bool is_utf8(std::string_view text);
 std::string to_words(const FieldRule& rule);
 
 }  // namespace tweedie

@@ -307,6 +307,7 @@ TEST(ConfigSet, ErrorsNameTheOverride) {
             "--set sampler.stpes: unknown key 'stpes' in [sampler]; did you mean 'steps'?");
   EXPECT_EQ(message("seed = 1", {"seed.x=2"}), "--set seed.x: 'seed' is 1, not a table");
   EXPECT_EQ(message("", {"seed"}), "--set seed: no value; table.key=value is meant");
+  EXPECT_EQ(message("", {"seed=\xbc"}), "--set: text that is not UTF-8; table.key=value is meant");
   EXPECT_EQ(message("", {"=1"}), "--set : not a key; table.key=value is meant");
   EXPECT_EQ(message("", {"a..b=1"}), "--set a..b: not a key; table.key=value is meant");
   EXPECT_EQ(message("", {"measurement.std=2"}), "a.toml: missing key 'y' in [measurement] (the measurement)");
