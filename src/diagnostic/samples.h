@@ -5,6 +5,7 @@
 #include "tweedie/noise.h"
 
 #include <string>
+#include <utility>
 
 namespace tweedie {
 
