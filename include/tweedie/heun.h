@@ -3,7 +3,6 @@
 
 #include "tweedie/sampler.h"
 
-#include <limits>
 
 namespace tweedie {
 
@@ -11,7 +10,7 @@ struct HeunOptions {
   static constexpr const char* kind = "heun";
   double s_churn = 0;  // >= 0: noise added back over the whole walk; 0 follows the probability-flow ODE
   double s_min = 0;    // levels at which it is added
-  double s_max = std::numeric_limits<double>::infinity();
+  double s_max = 1e6;
   double s_noise = 1;  // > 0: standard deviation of the added noise
 };
 

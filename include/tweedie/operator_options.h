@@ -19,15 +19,15 @@ struct MaskOptions {
   Pattern pattern = Pattern::random;
   double fraction = 0.25;                            // random: of the pixels that are kept, 0 < fraction <= 1
   int64_t top = 0, left = 0, height = 0, width = 0;  // box: the pixels that are hidden
-  std::filesystem::path file;                        // file: 1 kept, 0 hidden; the domain's shape or (H, W)
+  std::filesystem::path file{};                      // file: 1 kept, 0 hidden; the domain's shape or (H, W)
 };
 
 struct BlurOptions {
   static constexpr const char* kind = "blur";
   enum class Kernel { gaussian, file };
   Kernel kernel = Kernel::gaussian;
-  double std = 1;              // gaussian: pixels, 0 < std <= 1000
-  std::filesystem::path file;  // file: (kh, kw), convolved as it is
+  double std = 1;                // gaussian: pixels, 0 < std <= 1000
+  std::filesystem::path file{};  // file: (kh, kw), convolved as it is
   Boundary boundary = Boundary::circular;
 };
 
@@ -38,7 +38,7 @@ struct DownsampleOptions {
 
 struct MatrixOptions {
   static constexpr const char* kind = "matrix";
-  std::filesystem::path matrix;  // (m, d), d the size of the flattened domain
+  std::filesystem::path matrix{};  // (m, d), d the size of the flattened domain
 };
 
 using OperatorOptions =

@@ -36,6 +36,7 @@ struct Draws {
   Tensor x;                            // (draws, cases, *shape)
   Tensor log_weight;                   // (draws, cases), 0 for methods whose draws count the same
   std::optional<Tensor> log_evidence;  // (cases), nats
+  std::optional<Tensor> mean;  // (cases, *shape), the posterior mean where the method knows it exactly
   RunRecord run;
 };
 
@@ -58,8 +59,9 @@ class PosteriorSampler {
 };
 
 // Walks the sampler down the schedule: draws x cases rows in slices of fixed size, each on one thread.
-// conditioned(cases) gives the denoiser for rows that belong to these cases. Returns (draws, cases, *shape).
-using Conditioned = std::function<std::shared_ptr<const Denoiser>(const std::vector<int64_t>& cases)>;
+// conditioned(case, rows) gives the denoiser for rows that all belong to one case. Returns (draws, cases,
+// *shape).
+using Conditioned = std::function<std::shared_ptr<const Denoiser>(int64_t of_case, int64_t rows)>;
 Tensor draw(const Conditioned& conditioned, const Shape& shape, const Sampler& sampler,
             const NoiseSchedule& schedule, int64_t draws, int64_t cases, const Noise& noise,
             const Observer& observer, const DrawOptions& options);

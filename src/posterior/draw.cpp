@@ -15,16 +15,18 @@
 namespace tweedie {
 
 namespace {
-constexpr int64_t slice_rows = 16;
+constexpr int64_t slice_rows = 8;
 }
 
 Tensor draw(const Conditioned& conditioned, const Shape& shape, const Sampler& sampler,
             const NoiseSchedule& schedule, int64_t draws, int64_t cases, const Noise& noise,
             const Observer& observer, const DrawOptions& options) {
   if (draws < 1) throw Error("draws", fmt::format("{}: at least 1 is needed", draws));
-  // Row r is draw r % draws of case r / draws; the last slice is filled up with copies of the last row.
-  const int64_t rows = draws * cases, slices = (rows + slice_rows - 1) / slice_rows;
-  const Tensor result = at::empty(with_batch(rows, shape), at::TensorOptions().dtype(options.dtype));
+  // A slice is slice_rows draws of one case, draw d in row d % slice_rows: libraries for matrix products give
+  // a row other last bits in another place or another batch. The last slice of a case is filled up with
+  // further draws, which are dropped.
+  const int64_t per_case = (draws + slice_rows - 1) / slice_rows, slices = per_case * cases;
+  const Tensor result = at::empty(with_batch(cases * draws, shape), at::TensorOptions().dtype(options.dtype));
   const int64_t steps = schedule.steps(), work = slices * steps;
   const auto begin = std::chrono::steady_clock::now();
   std::mutex mutex;
@@ -43,15 +45,12 @@ Tensor draw(const Conditioned& conditioned, const Shape& shape, const Sampler& s
 
   Workers workers(options.device.is_cuda() ? 1 : options.threads);
   workers.for_each(slices, [&](int64_t slice) {
-    const int64_t first = slice * slice_rows, used = std::min(slice_rows, rows - first);
-    std::vector<int64_t> row_cases(slice_rows);
+    const int64_t of_case = slice / per_case, first = slice % per_case * slice_rows;
     std::vector<uint64_t> ids(slice_rows);
     for (int64_t i = 0; i < slice_rows; ++i) {
-      const int64_t row = std::min(first + i, rows - 1);
-      row_cases[i] = row / draws;
-      ids[i] = static_cast<uint64_t>(row / draws) << 32 | static_cast<uint64_t>(row % draws);
+      ids[i] = static_cast<uint64_t>(of_case) << 32 | static_cast<uint64_t>(first + i);
     }
-    const auto denoiser = conditioned(row_cases);
+    const auto denoiser = conditioned(of_case, slice_rows);
     const Noise of_rows = noise.rows(ids);
     Noise start = of_rows.stream(Stream::initial), steps_noise = of_rows.stream(Stream::sampler);
     Tensor x =
@@ -61,7 +60,8 @@ Tensor draw(const Conditioned& conditioned, const Shape& shape, const Sampler& s
       x = sampler.step(*denoiser, x, sigma[k], sigma[k + 1], steps_noise);
       report();
     }
-    result.narrow(0, first, used).copy_(x.narrow(0, 0, used));
+    const int64_t used = std::min(slice_rows, draws - first);
+    result.narrow(0, of_case * draws + first, used).copy_(x.narrow(0, 0, used));
   });
   if (stopped) throw Interrupted{};
   Shape split{cases, draws};

@@ -29,8 +29,8 @@ Draws ExactSampler::sample(const Problem& problem, int64_t draws, const Noise& n
   Draws result;
   result.x = at::stack(cases, 1);
   result.log_weight = at::zeros({draws, problem.cases()}, at::kDouble);
+  result.mean = posterior.mean(y).to(options_.dtype);
   result.log_evidence = posterior.log_evidence(y);
-  result.run.operator_applications = 0;
   result.run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
 }

@@ -1,0 +1,141 @@
+#include "io/model.h"
+
+#include "core/shape.h"
+#include "io/config.h"
+#include "io/option_fields.h"
+#include "io/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <bit>
+
+namespace tweedie {
+
+void fields(FieldVisitor& visit, ModelCard& card) {
+  visit(card.shape, {"shape", "of one sample", {.min = 1, .required = true}});
+  visit(card.low, {"low", "range of the data"});
+  visit(card.high, {"high", "range of the data"});
+  visit(card.sigma_data,
+        {"sigma_data", "of the EDM preconditioning", {.min = 0, .open_min = true, .required = true}});
+  visit(card.data, {"data", "name of the data set"});
+  visit(card.data_crc, {"data_crc", "of its source"});
+  visit(card.seed, {"seed", "of training"});
+  visit(card.steps, {"steps", "of training"});
+  visit(card.network, {"network", "", {.required = true}});
+}
+
+namespace {
+
+std::string field(const SafeTensors& file, const std::string& key, const std::string& place) {
+  const auto found = file.metadata.find(key);
+  if (found == file.metadata.end()) {
+    throw Error(place,
+                fmt::format("its metadata has no '{}': this is not a file that `tweedie train` made", key));
+  }
+  return found->second;
+}
+
+// The arrays of the file whose names begin with prefix, in the order and shapes of `like`.
+Weights take(const SafeTensors& file, const std::string& prefix, const Weights& like,
+             const std::string& place) {
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < like.size(); ++i) {
+    const std::string name = prefix + like.names()[i];
+    const auto found = file.tensors.find(name);
+    if (found == file.tensors.end())
+      throw Error(place, "the network needs an array '" + name + "', which is not there");
+    if (found->second.sizes() != like.tensors()[i].sizes()) {
+      throw Error(place, fmt::format("array '{}' has shape {}, but the network needs {}", name,
+                                     to_string(found->second.sizes()), to_string(like.tensors()[i].sizes())));
+    }
+    tensors.push_back(found->second.to(at::kFloat));
+  }
+  return like.with(std::move(tensors));
+}
+
+void put(SafeTensors& file, const std::string& prefix, const Weights& weights, at::ScalarType dtype) {
+  for (size_t i = 0; i < weights.size(); ++i) {
+    file.tensors[prefix + weights.names()[i]] = weights.tensors()[i].to(dtype).contiguous();
+  }
+}
+
+// Doubles and integers in metadata, exactly.
+std::string exact(double value) {
+  return fmt::format("{:a}", value);
+}
+
+}  // namespace
+
+void write_model(const std::filesystem::path& path, const Model& model, at::ScalarType dtype) {
+  SafeTensors file;
+  put(file, "", model.weights, dtype);
+  file.metadata["format"] = "pt";
+  file.metadata["tweedie.model"] = write_fields(model.card);
+  file.metadata["tweedie.training"] = model.training;
+  file.metadata["tweedie.version"] = TWEEDIE_VERSION;
+  write_safetensors(path, file);
+}
+
+Model read_model(const std::filesystem::path& path) {
+  const std::string place = path.string();
+  const SafeTensors file = read_safetensors(path, /*require_checksum=*/true);
+  Model model;
+  model.card = Config::parse(field(file, "tweedie.model", place), place + " (metadata)").as<ModelCard>();
+  model.training = field(file, "tweedie.training", place);
+  const auto network = make_network(model.card.network, model.card.shape);
+  model.weights = take(file, "", network->initialise(Noise(0)), place);
+  if (file.tensors.size() != model.weights.size()) {
+    throw Error(place,
+                fmt::format("{} arrays, but the network has {}", file.tensors.size(), model.weights.size()));
+  }
+  return model;
+}
+
+void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint) {
+  SafeTensors file;
+  const TrainState& state = checkpoint.state;
+  put(file, "weights/", state.weights, at::kFloat);
+  put(file, "average/", state.average, at::kFloat);
+  put(file, "moment1/", state.moment1, at::kFloat);
+  put(file, "moment2/", state.moment2, at::kFloat);
+  file.metadata["tweedie.step"] = std::to_string(state.step);
+  file.metadata["tweedie.total_steps"] = std::to_string(state.total_steps);
+  file.metadata["tweedie.sigma_data"] = exact(state.sigma_data);
+  file.metadata["tweedie.training"] = checkpoint.training;
+  // the order of the arrays, which the file itself does not keep
+  std::string names;
+  for (const std::string& name : state.weights.names()) names += name + "\n";
+  file.metadata["tweedie.names"] = names;
+  write_safetensors(path, file);
+}
+
+Checkpoint read_checkpoint(const std::filesystem::path& path) {
+  const std::string place = path.string();
+  const SafeTensors file = read_safetensors(path, /*require_checksum=*/true);
+  Checkpoint result;
+  result.training = field(file, "tweedie.training", place);
+  TrainState& state = result.state;
+  try {
+    state.step = std::stoll(field(file, "tweedie.step", place));
+    state.total_steps = std::stoll(field(file, "tweedie.total_steps", place));
+    state.sigma_data = std::strtod(field(file, "tweedie.sigma_data", place).c_str(), nullptr);
+  } catch (const std::logic_error&) {
+    throw Error(place, "its step numbers are not numbers");
+  }
+  Weights like;
+  const std::string names = field(file, "tweedie.names", place);
+  for (size_t begin = 0, end; (end = names.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const std::string name = names.substr(begin, end - begin);
+    const auto found = file.tensors.find("weights/" + name);
+    if (found == file.tensors.end()) throw Error(place, "array 'weights/" + name + "' is not there");
+    like.add(name, found->second);
+  }
+  state.weights = take(file, "weights/", like, place);
+  state.average = take(file, "average/", like, place);
+  state.moment1 = take(file, "moment1/", like, place);
+  state.moment2 = take(file, "moment2/", like, place);
+  return result;
+}
+
+}  // namespace tweedie

@@ -1,0 +1,46 @@
+#pragma once
+// Model files: safetensors with the weights, and all that is needed to use them in the metadata.
+
+#include "tweedie/network.h"
+#include "tweedie/train.h"
+
+#include <filesystem>
+
+namespace tweedie {
+
+// What the metadata says of a network, as TOML under "tweedie.model".
+struct ModelCard {
+  NetworkOptions network;
+  Shape shape;                // of one sample
+  double low = -1, high = 1;  // range of the data
+  double sigma_data = 1;      // of the EDM preconditioning
+  std::string data;           // name of the data set
+  uint64_t data_crc = 0;      // of its source
+  uint64_t seed = 0;
+  int64_t steps = 0;  // of training
+};
+
+class FieldVisitor;
+void fields(FieldVisitor& visit, ModelCard& card);
+
+struct Model {
+  ModelCard card;
+  Weights weights;
+  std::string training;  // the whole training config, TOML
+};
+
+// dtype: of the numbers in the file (float32, or float16 for half the size).
+void write_model(const std::filesystem::path& path, const Model& model, at::ScalarType dtype = at::kFloat);
+// Weights in float32. Throws Error, naming the file, for anything that is not a whole, unchanged model of
+// ours.
+Model read_model(const std::filesystem::path& path);
+
+// What training continues from; the file appears whole or not at all.
+struct Checkpoint {
+  TrainState state;
+  std::string training;  // the config that it belongs to
+};
+void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
+Checkpoint read_checkpoint(const std::filesystem::path& path);
+
+}  // namespace tweedie

@@ -1,0 +1,142 @@
+#pragma once
+// The field table of every options struct that a config file or a model file can hold (core/fields.h).
+
+#include "core/fields.h"
+#include "tweedie/dataset.h"
+#include "tweedie/ddim.h"
+#include "tweedie/guidance.h"
+#include "tweedie/heun.h"
+#include "tweedie/network.h"
+#include "tweedie/operator_options.h"
+#include "tweedie/schedule.h"
+#include "tweedie/train.h"
+
+namespace tweedie {
+
+constexpr auto names(DataKind) {
+  return std::array{"file", "fashion-mnist"};
+}
+constexpr auto names(DataSplit) {
+  return std::array{"train", "test"};
+}
+constexpr auto names(Precision) {
+  return std::array{"auto", "f32", "bf16"};
+}
+constexpr auto names(Prediction) {
+  return std::array{"noise", "data", "score", "velocity"};
+}
+constexpr auto names(MaskOptions::Pattern) {
+  return std::array{"random", "box", "file"};
+}
+constexpr auto names(BlurOptions::Kernel) {
+  return std::array{"gaussian", "file"};
+}
+constexpr auto names(Boundary) {
+  return std::array{"circular", "zero"};
+}
+
+inline void fields(FieldVisitor& visit, DataOptions& o) {
+  if (!o.file.empty()) o.kind = DataKind::file;
+  visit(o.kind, {"kind", "fashion-mnist, or whatever `file` holds"});
+  visit(o.file, {"file", ".npy, .npz, .csv, IDX (.gz), or a folder of PNG or JPEG; first axis the samples"});
+  visit(o.folder, {"folder", "where the files of fashion-mnist are"});
+  visit(o.split, {"split", "of fashion-mnist"});
+  visit(o.low, {"low", "range of the data; integers are scaled to it (to [-1, 1] when it is not given)"});
+  visit(o.high, {"high", "range of the data"});
+}
+
+inline void fields(FieldVisitor& visit, UNetOptions& o) {
+  visit(o.channels, {"channels", "at full resolution", {.min = 4, .max = 4096}});
+  visit(o.multipliers, {"multipliers", "of channels, one per resolution", {.min = 1, .max = 64}});
+  visit(o.blocks, {"blocks", "residual blocks per resolution, down and up", {.min = 1, .max = 64}});
+  visit(o.attention, {"attention", "resolutions (heights, after folding) with self-attention", {.min = 1}});
+  visit(o.patch,
+        {"patch", "squares of patch x patch pixels are folded into channels first", {.min = 1, .max = 64}});
+}
+inline void fields(FieldVisitor& visit, MlpOptions& o) {
+  visit(o.width, {"width", "of each layer", {.min = 1, .max = 65536}});
+  visit(o.depth, {"depth", "residual layers", {.min = 1, .max = 1024}});
+}
+
+inline void fields(FieldVisitor& visit, EdmObjective& o) {
+  visit(o.p_mean, {"p_mean", "ln sigma ~ N(p_mean, p_std^2)"});
+  visit(o.p_std, {"p_std", "ln sigma ~ N(p_mean, p_std^2)", {.min = 0, .open_min = true}});
+}
+inline void fields(FieldVisitor& visit, TrainOptions& o) {
+  visit.flatten(o.objective, {"objective", "what is minimised"});
+  visit(o.steps, {"steps", "optimiser steps; without it, what fits in `minutes`", {.min = 1, .max = 1e9}});
+  visit(o.minutes,
+        {"minutes", "of training, when steps is not given", {.min = 0, .max = 1e6, .open_min = true}});
+  visit(o.batch, {"batch", "samples per step", {.min = 1, .max = 1e6}});
+  visit(o.learning_rate, {"learning_rate", "peak, of Adam", {.min = 0, .open_min = true}});
+  visit(o.warmup_steps, {"warmup_steps", "from 0 to the peak; a half cosine down to 0 follows", {.min = 0}});
+  visit(o.gradient_clip, {"gradient_clip", "largest norm of the gradient", {.min = 0, .open_min = true}});
+  visit(o.ema_ratio,
+        {"ema_ratio", "half-life of the average of the weights over the steps so far", {.min = 0, .max = 1}});
+  visit(o.precision, {"precision", "of the network; auto: bf16 where the CPU has it"});
+  visit(
+      o.sigma_data,
+      {"sigma_data", "standard deviation of the data; measured if not given", {.min = 0, .open_min = true}});
+}
+
+inline void fields(FieldVisitor& visit, Karras& o) {
+  visit(o.sigma_min, {"sigma_min", "last level before 0", {.min = 0, .open_min = true}});
+  visit(o.sigma_max, {"sigma_max", "first level", {.min = 0, .open_min = true}});
+  visit(o.rho, {"rho", "the larger, the more steps at small noise", {.min = 0, .open_min = true}});
+}
+inline void fields(FieldVisitor& visit, VpLinear& o) {
+  visit(o.beta_start,
+        {"beta_start", "variance of the first noise step", {.min = 0, .max = 1, .open_min = true}});
+  visit(o.beta_end,
+        {"beta_end", "variance of the last", {.min = 0, .max = 1, .open_min = true, .open_max = true}});
+  visit(o.train_steps, {"train_steps", "number of noise steps", {.min = 1, .max = 1e7}});
+}
+inline void fields(FieldVisitor&, Ve&) {}
+inline void fields(FieldVisitor&, Flow&) {}
+
+inline void fields(FieldVisitor& visit, DdimOptions& o) {
+  visit(o.eta, {"eta", "0: probability-flow ODE, 1: ancestral (DDPM)", {.min = 0, .max = 1}});
+}
+inline void fields(FieldVisitor& visit, HeunOptions& o) {
+  visit(o.s_churn, {"s_churn", "noise added back over the whole walk; 0: ODE", {.min = 0}});
+  visit(o.s_min, {"s_min", "lowest level at which it is added", {.min = 0}});
+  visit(o.s_max, {"s_max", "highest level at which it is added", {.min = 0}});
+  visit(o.s_noise, {"s_noise", "standard deviation of the added noise", {.min = 0, .open_min = true}});
+}
+
+inline void fields(FieldVisitor&, IdentityOptions&) {}
+inline void fields(FieldVisitor& visit, MaskOptions& o) {
+  visit(o.pattern, {"pattern", "which pixels are kept"});
+  visit(o.fraction,
+        {"fraction", "random: of the pixels that are kept", {.min = 0, .max = 1, .open_min = true}});
+  visit(o.top, {"top", "box: first hidden row", {.min = 0}});
+  visit(o.left, {"left", "box: first hidden column", {.min = 0}});
+  visit(o.height, {"height", "box: hidden rows", {.min = 0}});
+  visit(o.width, {"width", "box: hidden columns", {.min = 0}});
+  visit(o.file, {"file", "file: 1 kept, 0 hidden; the shape of x or (H, W)"});
+}
+inline void fields(FieldVisitor& visit, BlurOptions& o) {
+  visit(o.kernel, {"kernel", "gaussian, or from `file`"});
+  visit(o.std, {"std", "gaussian: pixels", {.min = 0, .max = 1000, .open_min = true}});
+  visit(o.file, {"file", "file: (kh, kw), convolved as it is"});
+  visit(o.boundary, {"boundary", "what lies beyond the edge"});
+}
+inline void fields(FieldVisitor& visit, DownsampleOptions& o) {
+  visit(o.factor, {"factor", "averages over factor x factor pixels", {.min = 1}});
+}
+inline void fields(FieldVisitor& visit, MatrixOptions& o) {
+  visit(o.matrix, {"matrix", "(m, d), d the size of x", {.required = true}});
+}
+
+inline void fields(FieldVisitor& visit, DpsOptions& o) {
+  visit(o.step_size, {"step_size",
+                      "the paper's practical zeta'; without it the likelihood's own weight",
+                      {.min = 0, .open_min = true}});
+}
+inline void fields(FieldVisitor& visit, MmpsOptions& o) {
+  visit(o.iterations, {"iterations", "of conjugate gradients, at most", {.min = 1, .max = 100000}});
+  visit(o.tolerance, {"tolerance", "relative residual at which they stop", {.min = 0, .max = 1}});
+}
+inline void fields(FieldVisitor&, ExactOptions&) {}
+
+}  // namespace tweedie
