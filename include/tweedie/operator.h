@@ -39,14 +39,9 @@ class LinearOperator : public ForwardOperator {
   Tensor normal(const Tensor& x) const { return adjoint(apply(x)); }
   // A A^T y: (B, *codomain) -> (B, *codomain)
   Tensor gram(const Tensor& y) const { return apply(adjoint(y)); }
-<<<<<<< HEAD
-  // (A^T A + lambda I)^{-1} b, lambda > 0: (B, *domain) -> (B, *domain). Conjugate gradients to 1e-10
-  // (float64) or 1e-6 (float32) relative residual unless the operator has something better.
-=======
   // (A^T A + lambda I)^{-1} b, lambda > 0 and finite: (B, *domain) -> (B, *domain). In closed form where
   // there is one, else by conjugate gradients in float64 to a relative residual of 1e-10 (float64) or 1e-6
   // (float32), or as far as 10,000 iterations come.
->>>>>>> operators
   Tensor solve_normal(const Tensor& b, double lambda) const;
   // largest singular value, to 1e-6 relative; computed anew at each call
   virtual double norm() const;
