@@ -14,7 +14,7 @@ namespace tweedie {
 namespace {
 
 constexpr int margin = 16, line_height = 18, swatch = 18;
-constexpr double smallest = 1e-300, largest = 1e300;  // beyond, differences and ratios overflow
+constexpr double smallest = 1e-140, largest = 1e140;  // beyond, differences and ratios overflow
 constexpr Colour ink{60, 60, 60}, grid_line{232, 232, 232};
 const TextStyle title_style{.size = 16, .bold = true},
     label_style{.size = 13, .colour = ink, .align = Align::centre}, tick_style{.size = 12, .colour = ink},
