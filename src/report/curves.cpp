@@ -14,6 +14,7 @@ namespace tweedie {
 namespace {
 
 constexpr int margin = 16, line_height = 18, swatch = 18;
+constexpr double smallest = 1e-140, largest = 1e140;  // beyond, differences and ratios overflow
 constexpr Colour ink{60, 60, 60}, grid_line{232, 232, 232};
 const TextStyle title_style{.size = 16, .bold = true},
     label_style{.size = 13, .colour = ink, .align = Align::centre}, tick_style{.size = 12, .colour = ink},
@@ -24,7 +25,7 @@ struct Scale {
   bool log;
   double low, high;
 
-  double forward(double value) const { return log ? (value > 0 ? std::log(value) : NAN) : value; }
+  double forward(double value) const { return log ? (value >= smallest ? std::log(value) : NAN) : value; }
   double share(double value) const {
     return (forward(value) - forward(low)) / (forward(high) - forward(low));
   }
@@ -32,7 +33,7 @@ struct Scale {
 
 Scale settle(const Axis& axis, const char* name, const std::vector<const std::vector<double>*>& data,
              double padding, bool from_zero) {
-  const auto usable = [&](double v) { return std::isfinite(v) && (!axis.log || v > 0); };
+  const auto usable = [&](double v) { return std::abs(v) <= largest && (!axis.log || v >= smallest); };
   double low = INFINITY, high = -INFINITY;
   for (const auto* values : data) {
     for (const double v : *values) {
@@ -43,8 +44,8 @@ Scale settle(const Axis& axis, const char* name, const std::vector<const std::ve
   if (from_zero && !axis.log) low = std::min(low, 0.0), high = std::max(high, 0.0);
   if (axis.log) {
     const double pad = std::max(std::pow(high / low, padding), low == high ? 2.0 : 1.0);
-    low = std::max(low / pad, std::numeric_limits<double>::min());
-    high = std::min(high * pad, 1e300);
+    low = low / pad;
+    high = high * pad;
   } else {
     const double width = high - low, scale = std::max(std::abs(low), std::abs(high));
     const double pad = width > 1e-9 * scale ? padding * width : std::max(0.5 * scale, 0.5);
@@ -109,7 +110,9 @@ void draw_legend(Canvas& canvas, const Chart& chart, const std::vector<std::vect
     int at = x;
     for (const size_t i : line) {
       const Series& series = chart.series[i];
-      const Colour c = colour_of(chart, i);
+      // As faint as in the chart, but always to be seen.
+      const Colour c = mix({255, 255, 255}, colour_of(chart, i),
+                           series.mark == Mark::dots ? 1 : std::max(0.3, series.opacity));
       if (series.mark == Mark::line) canvas.line({{at + 0.0, y - 4.0}, {at + swatch + 0.0, y - 4.0}}, c, 2);
       if (series.mark == Mark::dots) canvas.dot({at + swatch / 2.0, y - 4.0}, 3, c);
       if (series.mark == Mark::bars) canvas.fill({at + 3, y - 9, 12, 10}, c, 0.6);

@@ -10,9 +10,9 @@ namespace tweedie {
 enum class Mark { line, dots, bars };
 
 struct Series {
-  std::string label;      // in the legend; none without one
-  std::vector<double> x;  // for bars the n + 1 edges
-  std::vector<double> y;
+  std::string label = {};      // in the legend; none without one
+  std::vector<double> x = {};  // for bars the n + 1 edges
+  std::vector<double> y = {};
   Mark mark = Mark::line;
   std::optional<size_t> colour = {};  // index into palette(); by default the place in the chart
   double opacity = 1;
@@ -27,15 +27,15 @@ Series scatter(const std::string& label, const Tensor& samples);
 Series smoothed(const Series& series, double span);
 
 struct Axis {
-  std::string label;
+  std::string label = {};
   bool log = false;  // values <= 0 are then left out
   std::optional<double> low = {}, high = {};
 };
 
 struct Chart {
-  std::string title;
-  Axis x, y;
-  std::vector<Series> series;
+  std::string title = {};
+  Axis x = {}, y = {};
+  std::vector<Series> series = {};
   bool equal_scales = false;  // a unit is as long on both axes
   int width = 640, height = 400;
 };

@@ -13,7 +13,7 @@ struct ValueRange {
 };
 
 struct PanelColumn {
-  std::string title;
+  std::string title = {};
   ColourMap map = ColourMap::gray;
   // What the ends of the map stand for; by default what the column holds: its minimum to its maximum, from 0
   // for a sequential map, and symmetric about 0 for a diverging one.
@@ -25,14 +25,14 @@ struct PanelColumn {
 struct PanelRow {
   // One for each column: (H, W), (1, H, W), or (3, H, W) for colour, of any real dtype; an undefined Tensor
   // leaves its panel out. NaN marks a pixel that was not measured.
-  std::vector<Tensor> images;
-  std::string caption;
+  std::vector<Tensor> images = {};
+  std::string caption = {};
 };
 
 struct PanelGrid {
-  std::string title;
-  std::vector<PanelColumn> columns;
-  std::vector<PanelRow> rows;
+  std::string title = {};
+  std::vector<PanelColumn> columns = {};
+  std::vector<PanelRow> rows = {};
   int panel_size = 112;  // pixels of a panel's longer side, at least about this: images grow by whole factors
 };
 

@@ -23,11 +23,15 @@ std::string with_minus(std::string text) {
   return text;
 }
 
+// Three digits at most, by way of the formatter's own rounding, so that 9.999e-5 becomes 10^-4.
 std::string scientific(double value) {
-  const int exponent = static_cast<int>(std::floor(std::log10(std::abs(value)) + 1e-9));
-  const std::string mantissa = fmt::format("{:.3g}", value / std::pow(10.0, exponent));
-  if (mantissa == "1") return "10" + superscript(exponent);
-  return with_minus(mantissa) + "\u00b710" + superscript(exponent);
+  const std::string text = fmt::format("{:.2e}", value);
+  const size_t e = text.find('e');
+  std::string mantissa = text.substr(0, e);
+  mantissa.erase(mantissa.find_last_not_of('0') + 1);
+  if (mantissa.back() == '.') mantissa.pop_back();
+  const std::string power = "10" + superscript(std::stoi(text.substr(e + 1)));
+  return mantissa == "1" ? power : with_minus(mantissa) + "\u00b7" + power;
 }
 
 bool is_plain(double magnitude) {
