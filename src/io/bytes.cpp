@@ -98,6 +98,7 @@ Bytes gunzip(ByteView packed, const std::string& place, uint64_t limit) {
 }
 
 uint32_t crc32_of(ByteView bytes, uint32_t start) {
+  if (bytes.empty()) return start;  // zlib would begin anew
   return static_cast<uint32_t>(::crc32_z(start, bytes.data(), bytes.size()));
 }
 

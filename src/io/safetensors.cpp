@@ -41,6 +41,10 @@ std::string hex(uint32_t crc) {
 
 // JSON itself lets a later key replace an earlier one of the same name in silence.
 json parse_header(std::string_view text, const std::string& place) {
+  // The parser would take a zero byte for the end of the text.
+  const bool text_only = text.find('\0') == std::string_view::npos;
+  if (!text_only || !text.starts_with('{'))
+    throw Error(place, "malformed safetensors header: a JSON object is meant");
   std::vector<std::set<std::string>> seen;
   const auto watch = [&](int, json::parse_event_t event, json& value) {
     if (event == json::parse_event_t::object_start) seen.emplace_back();
@@ -52,9 +56,7 @@ json parse_header(std::string_view text, const std::string& place) {
     return true;
   };
   try {
-    json header = json::parse(text, watch);
-    if (!header.is_object()) throw Error(place, "malformed safetensors header: a JSON object is meant");
-    return header;
+    return json::parse(text, watch);
   } catch (const json::exception&) {
     throw Error(place, "malformed safetensors header: it is no JSON");
   }
@@ -210,7 +212,6 @@ SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool req
   }
   const ByteView data = bytes.subspan(8 + length);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + 8, length);
-  if (!text.starts_with('{')) throw Error(place, "malformed safetensors header: it does not start with {");
   const json header = parse_header(text, place);
 
   SafeTensors result;
