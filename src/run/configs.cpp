@@ -1,0 +1,104 @@
+#include "run/configs.h"
+
+namespace tweedie {
+
+void fields(FieldVisitor& visit, GaussianOptions& o) {
+  visit(o.mean, {"mean", "(*shape); needed for its shape unless data is given"});
+  visit(o.covariance, {"covariance", "(d, d) over the flattened shape"});
+  visit(o.variance, {"variance", "(*shape): a diagonal covariance"});
+  visit(o.factor, {"factor", "(d, r): covariance F F^T + std^2 I"});
+  visit(o.std, {"std", "isotropic part", {.min = 0}});
+  visit(o.rank, {"rank", "of the fit to data; all when not given", {.min = 1}});
+  visit(o.data, {"data", "fit mean and covariance to a data set"});
+}
+
+void fields(FieldVisitor& visit, TorchScriptFile& o) {
+  visit(o.file, {"file", "a module saved with torch.jit, called as f(x, t)", {.required = true}});
+  visit(o.shape, {"shape", "of one draw; the module's attribute `shape` when not given", {.min = 1}});
+  visit(o.prediction, {"prediction", "what the module computes"});
+  visit(o.path, {"path", "where the module lives"});
+}
+
+void fields(FieldVisitor& visit, PriorConfig& o) {
+  visit(o.model, {"model", ".safetensors, TorchScript .pt, or a .toml with a [prior]"});
+  if (o.model.empty()) {
+    if (!o.analytic) o.analytic.emplace();
+    visit.flatten(*o.analytic);
+  } else {
+    o.analytic.reset();
+  }
+}
+
+void fields(FieldVisitor& visit, PriorFile& o) {
+  visit(o.prior, {"prior", "", {.required = true}});
+}
+
+void fields(FieldVisitor& visit, SamplerConfig& o) {
+  visit.flatten(o.rule);
+  visit(o.steps, {"steps", "from the first noise level to none", {.min = 1, .max = 1e6}});
+}
+
+void fields(FieldVisitor& visit, TrainConfig& o) {
+  visit(o.seed, {"seed", "of all randomness"});
+  visit(o.checkpoint_seconds, {"checkpoint_seconds", "between checkpoints", {.min = 0}});
+  visit(o.half, {"half", "the model file in float16, half the size"});
+  visit(o.data, {"data", "what to learn from", {.required = true}});
+  visit(o.network, {"network", "the denoiser's network"});
+  visit(o.train, {"train", "how to learn"});
+}
+
+void fields(FieldVisitor& visit, SampleConfig& o) {
+  visit(o.seed, {"seed", "of all randomness"});
+  visit(o.count, {"count", "number of draws", {.min = 1, .max = 1e8}});
+  visit(o.prior, {"prior", "what to draw from", {.required = true}});
+  visit(o.schedule, {"schedule", "noise levels"});
+  visit(o.sampler, {"sampler", "how to walk down them"});
+}
+
+void fields(FieldVisitor& visit, GaussianNoiseOptions& o) {
+  visit(o.std,
+        {"std", "standard deviation, in the units of y", {.min = 0, .open_min = true, .required = true}});
+}
+
+void fields(FieldVisitor& visit, MeasureConfig::Measurement& o) {
+  visit(o.truth, {"truth", "(*shape) or (N, *shape)"});
+  visit(o.first, {"first", "first sample taken", {.min = 0}});
+  visit(o.count, {"count", "samples taken; all when not given", {.min = 1, .max = 1e8}});
+  visit(o.data, {"data", "a data set to take truths from"});
+  visit(o.forward, {"operator", "y = A x + noise"});
+  visit(o.noise, {"noise", "", {.required = true}});
+}
+
+void fields(FieldVisitor& visit, MeasureConfig& o) {
+  visit(o.seed, {"seed", "of all randomness"});
+  visit(o.prior, {"prior", "truths are drawn from it when neither truth nor data is given"});
+  visit(o.measurement, {"measurement", "", {.required = true}});
+  visit(o.schedule, {"schedule", "noise levels, for truths from a learned prior"});
+  visit(o.sampler, {"sampler", "how to walk down them"});
+}
+
+void fields(FieldVisitor& visit, InferConfig::Measurement& o) {
+  visit(o.run, {"run", "folder that `tweedie measure` made: y, truth, operator and noise in one"});
+  visit(o.y, {"y", "(*codomain), or (cases, *codomain) for many problems at once"});
+  visit(o.truth, {"truth", "only to score the result"});
+  if (!o.run.empty()) return;
+  visit(o.forward, {"operator", "y = A x + noise"});
+  visit(o.noise, {"noise", "", {.required = true}});
+}
+
+void fields(FieldVisitor& visit, InferConfig::Method& o) {
+  visit.flatten(o.rule);
+  visit(o.steps, {"steps", "of the sampler", {.min = 1, .max = 1e6}});
+  visit(o.draws, {"draws", "for each case", {.min = 1, .max = 1e8}});
+}
+
+void fields(FieldVisitor& visit, InferConfig& o) {
+  visit(o.seed, {"seed", "of all randomness"});
+  visit(o.prior, {"prior", "what is known of x", {.required = true}});
+  visit(o.measurement, {"measurement", "what was measured", {.required = true}});
+  visit(o.schedule, {"schedule", "noise levels"});
+  visit(o.sampler, {"sampler", "how to walk down them"});
+  visit(o.method, {"method", "how to condition on y", {.required = true}});
+}
+
+}  // namespace tweedie

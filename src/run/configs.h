@@ -1,0 +1,115 @@
+#pragma once
+// The config file of each command, as a struct: the tables of design and documentation, with their defaults.
+
+#include "io/option_fields.h"
+
+#include <optional>
+
+namespace tweedie {
+
+// A Gaussian prior from files, or fitted on a data set. One of the forms of the covariance is given:
+// covariance (d, d); variance (*shape); factor (d, r) with std: F F^T + std^2 I; std alone: std^2 I; data,
+// with or without a rank.
+struct GaussianOptions {
+  static constexpr const char* kind = "gaussian";
+  std::filesystem::path mean, covariance, variance, factor;
+  std::optional<double> std;
+  std::optional<DataOptions> data;
+  std::optional<int64_t> rank;
+};
+
+struct TorchScriptFile {
+  static constexpr const char* kind = "torchscript";
+  std::filesystem::path file;
+  Shape shape;  // empty: the module's attribute `shape`
+  Prediction prediction = Prediction::data;
+  Path path = Ve{};
+};
+
+// What is known of x: a MODEL (.safetensors of ours, a TorchScript .pt, or a .toml with a [prior] of its
+// own), or the prior itself.
+struct PriorConfig {
+  std::filesystem::path model;
+  std::optional<std::variant<GaussianOptions, TorchScriptFile>> analytic;
+};
+
+struct PriorFile {  // what a MODEL.toml holds
+  PriorConfig prior;
+};
+
+struct SamplerConfig {
+  std::variant<HeunOptions, DdimOptions> rule = HeunOptions{};
+  std::optional<int64_t> steps;
+};
+
+struct TrainConfig {
+  uint64_t seed = 0;
+  DataOptions data;
+  NetworkOptions network = UNetOptions{};
+  TrainOptions train;
+  double checkpoint_seconds = 60;  // between checkpoints
+  bool half = false;               // the model file in float16
+};
+
+struct SampleConfig {
+  uint64_t seed = 0;
+  PriorConfig prior;
+  Schedule schedule = Karras{};
+  SamplerConfig sampler;
+  int64_t count = 64;
+};
+
+struct GaussianNoiseOptions {
+  static constexpr const char* kind = "gaussian";
+  double std = 0.1;
+};
+
+struct MeasureConfig {
+  uint64_t seed = 0;
+  struct Measurement {
+    std::filesystem::path truth;      // (*shape) or (N, *shape)
+    std::optional<DataOptions> data;  // or a data set
+    int64_t first = 0;                // of it
+    std::optional<int64_t> count;     // how many; from the prior: 1
+    OperatorOptions forward = IdentityOptions{};
+    std::variant<GaussianNoiseOptions> noise;
+  } measurement;
+  std::optional<PriorConfig> prior;  // truths are drawn from it when neither truth nor data is given
+  Schedule schedule = Karras{};
+  SamplerConfig sampler;
+};
+
+struct InferConfig {
+  uint64_t seed = 0;
+  PriorConfig prior;
+  struct Measurement {
+    std::filesystem::path run;    // the RUN of `tweedie measure`: y, truth, operator and noise in one
+    std::filesystem::path y;      // (*codomain) or (cases, *codomain)
+    std::filesystem::path truth;  // (*shape) or (cases, *shape), only to score the result
+    OperatorOptions forward = IdentityOptions{};
+    std::variant<GaussianNoiseOptions> noise;
+  } measurement;
+  Schedule schedule = Karras{};
+  SamplerConfig sampler;
+  struct Method {
+    std::variant<MmpsOptions, DpsOptions, ExactOptions> rule;
+    std::optional<int64_t> steps;
+    int64_t draws = 16;
+  } method;
+};
+
+void fields(FieldVisitor& visit, GaussianOptions& o);
+void fields(FieldVisitor& visit, TorchScriptFile& o);
+void fields(FieldVisitor& visit, PriorConfig& o);
+void fields(FieldVisitor& visit, PriorFile& o);
+void fields(FieldVisitor& visit, SamplerConfig& o);
+void fields(FieldVisitor& visit, TrainConfig& o);
+void fields(FieldVisitor& visit, SampleConfig& o);
+void fields(FieldVisitor& visit, GaussianNoiseOptions& o);
+void fields(FieldVisitor& visit, MeasureConfig::Measurement& o);
+void fields(FieldVisitor& visit, MeasureConfig& o);
+void fields(FieldVisitor& visit, InferConfig::Measurement& o);
+void fields(FieldVisitor& visit, InferConfig::Method& o);
+void fields(FieldVisitor& visit, InferConfig& o);
+
+}  // namespace tweedie

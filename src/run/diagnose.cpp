@@ -1,0 +1,114 @@
+// tweedie diagnose: can the draws of a RUN of infer be trusted?
+
+#include "core/shape.h"
+#include "io/config.h"
+#include "prior/gaussian_posterior.h"
+#include "run/infer.h"
+#include "run/services.h"
+#include "tweedie/array_io.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <fstream>
+
+namespace tweedie {
+
+namespace {
+
+// Enough for a judgement on the number of steps, few enough to be quick.
+constexpr int64_t step_draws = 8, step_cases = 8;
+
+void require_infer(const std::filesystem::path& run) {
+  std::ifstream file(run / "summary.json");
+  if (!file) throw Error(run.string(), "no summary.json in it: a RUN folder of `tweedie infer` is meant");
+  const auto summary = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  const std::string command = summary.is_object() ? summary.value("command", "") : "";
+  if (command != "infer") {
+    throw Error((run / "summary.json").string(),
+                fmt::format("command '{}': a RUN of `tweedie infer` is meant", command));
+  }
+}
+
+Tensor read_draws(const std::filesystem::path& path, const Inference& inference, int64_t draws) {
+  const Shape shape = inference.prior.denoiser->shape();
+  const int64_t cases = inference.measured.y.size(0);
+  Shape needed{draws};
+  if (inference.measured.many) needed.push_back(cases);
+  needed.insert(needed.end(), shape.begin(), shape.end());
+  const Tensor x = read_array(path);
+  if (x.sizes() != at::IntArrayRef(needed) || !x.is_floating_point()) {
+    throw Error(path.string(),
+                fmt::format("shape {}, but run.toml says {}", to_string(x.sizes()), to_string(needed)));
+  }
+  return inference.measured.many ? x : x.unsqueeze(1);
+}
+
+// Variances along the measured directions that a Gaussian prior knows.
+MeasuredVariance known_variance(const Inference& inference) {
+  const auto& gaussian = inference.prior.gaussian;
+  const LinearOperator& a = *inference.measured.likelihood.linear();
+  if (!gaussian || product(a.codomain()) * gaussian->dimension() > 64'000'000) return {};
+  const Tensor matrix = a.dense();
+  const GaussianPosterior posterior(*gaussian, matrix, inference.measured.likelihood.noise_std());
+  return {.prior = (gaussian->covariance_times(matrix) * matrix).sum(1),
+          .posterior = (matrix.mm(posterior.covariance()) * matrix).sum(1)};
+}
+
+}  // namespace
+
+Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) {
+  const Stopwatch watch;
+  require_infer(run);
+  const InferConfig config = Config::read(run / "run.toml").as<InferConfig>();
+  const Inference inference = set_up(config, context);
+  const Measured& measured = inference.measured;
+  const int64_t cases = measured.y.size(0), draws = config.method.draws;
+  const Tensor x = read_draws(run / "samples.npy", inference, draws);
+
+  Diagnosis result;
+  std::vector<Finding>& findings = result.findings;
+  findings.push_back(finite(x));
+  const Tensor exact = x.to(at::kDouble);
+  Tensor chi2 = at::empty({draws, cases}, at::kDouble);
+  std::vector<Tensor> ax;
+  for (int64_t d = 0; d < draws; ++d) {
+    chi2[d] = measured.likelihood.residual_chi2(measured.y, exact[d]);
+    ax.push_back(measured.likelihood.forward().apply(exact[d]).flatten(1));
+  }
+  findings.push_back(data_consistency(chi2, product(measured.likelihood.forward().codomain())));
+  if (draws > 1) {
+    findings.push_back(variance_collapse(at::stack(ax), measured.y.flatten(1),
+                                         measured.likelihood.noise_std(), known_variance(inference)));
+  }
+  if (measured.truth.defined() && draws > 1) {
+    CoverageOptions options;
+    if (measured.unmeasured.defined() && measured.unmeasured.any().item<bool>())
+      options.mask = measured.unmeasured;
+    findings.push_back(coverage(exact, measured.truth, options));
+  }
+  if (inference.steps > 1) {
+    const int64_t d = std::min(draws, step_draws), c = std::min(cases, step_cases);
+    const Draws half = run_inference(inference, config, context, (inference.steps + 1) / 2, d, c);
+    findings.push_back(
+        steps_enough(exact.slice(0, 0, d).slice(1, 0, c), half.x.to(at::kDouble), inference.steps));
+  }
+  result.verdict = verdict(findings);
+
+  Summary& summary = result.summary = start_summary("diagnose", config.seed, context);
+  summary["run"] = run.string();
+  for (const Finding& finding : findings) {
+    Summary entry{
+        {"name", finding.name}, {"status", to_string(finding.status)}, {"message", finding.message}};
+    if (std::isfinite(finding.value)) entry["value"] = finding.value;
+    if (finding.p_value) entry["p_value"] = *finding.p_value;
+    if (!finding.remedy.empty()) entry["remedy"] = finding.remedy;
+    summary["findings"].push_back(entry);
+  }
+  summary["trusted"] = result.verdict.trusted;
+  summary["verdict"] = result.verdict.sentence;
+  finish_summary(summary, watch);
+  return result;
+}
+
+}  // namespace tweedie

@@ -1,0 +1,104 @@
+#include "run/figures.h"
+
+#include "report/curves.h"
+#include "report/panels.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+namespace tweedie {
+
+namespace {
+
+constexpr int64_t most_rows = 6, most_draws = 6, grid_columns = 8;
+
+bool is_image(at::IntArrayRef shape) {
+  return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3);
+}
+
+std::optional<ValueRange> range_of(std::optional<double> low, std::optional<double> high) {
+  if (!low || !high || !(*low < *high)) return std::nullopt;
+  return ValueRange{*low, *high};
+}
+
+// Flat draws (N, d): a cloud of the first two coordinates, or histograms of the first few.
+Figure flat_figure(const Tensor& x, const Tensor& truth, const std::string& title) {
+  const Tensor flat = x.flatten(1).to(at::kDouble);
+  Chart chart{.title = title, .x = {}, .y = {}, .series = {}};
+  if (flat.size(1) == 2) {
+    chart.x.label = "x_1";
+    chart.y.label = "x_2";
+    chart.equal_scales = true;
+    chart.height = 560;
+    chart.series.push_back(scatter("draws", flat));
+    if (truth.defined())
+      chart.series.push_back(scatter("truth", truth.flatten().reshape({1, 2}).to(at::kDouble)));
+    return draw_chart(chart);
+  }
+  chart.x.label = "value";
+  chart.y.label = "density";
+  for (int64_t i = 0; i < std::min<int64_t>(flat.size(1), 4); ++i) {
+    chart.series.push_back(histogram(fmt::format("coordinate {}", i + 1), flat.select(1, i)));
+  }
+  return draw_chart(chart);
+}
+
+}  // namespace
+
+Figure sample_figure(const Tensor& x, std::optional<double> low, std::optional<double> high,
+                     const std::string& title) {
+  if (!is_image(x.sizes().slice(1))) return flat_figure(x, {}, title);
+  PanelGrid grid{.title = title, .columns = {}, .rows = {}};
+  for (int64_t c = 0; c < grid_columns; ++c) {
+    grid.columns.push_back({.title = "", .range = range_of(low, high)});
+  }
+  for (int64_t first = 0; first < std::min<int64_t>(x.size(0), 64); first += grid_columns) {
+    PanelRow row;
+    for (int64_t c = first; c < first + grid_columns; ++c)
+      row.images.push_back(c < x.size(0) ? x[c] : Tensor());
+    grid.rows.push_back(std::move(row));
+  }
+  return draw_panels(grid);
+}
+
+Figure infer_figure(const InferPictures& p) {
+  if (!is_image(p.mean.sizes().slice(1))) {
+    return flat_figure(p.draws.select(1, 0), p.truth.defined() ? p.truth[0] : Tensor(), p.title);
+  }
+  const auto range = range_of(p.low, p.high);
+  PanelGrid grid{.title = p.title, .columns = {}, .rows = {}};
+  // One scale for spread and error, so that they can be compared by eye.
+  double spread = p.std.max().item<double>();
+  if (p.truth.defined()) {
+    const Tensor errors = (p.mean - p.truth).abs().flatten().to(at::kDouble);
+    spread = std::max(spread, at::quantile(errors.slice(0, 0, 1'000'000), 0.99).item<double>());
+  }
+  const std::optional<ValueRange> spread_range = ValueRange{0, std::max(spread, 1e-12)};
+  if (p.measurement.defined()) grid.columns.push_back({.title = "measurement", .range = range});
+  if (p.truth.defined()) grid.columns.push_back({.title = "truth", .range = range});
+  grid.columns.push_back({.title = "posterior mean", .range = range, .new_group = true});
+  grid.columns.push_back(
+      {.title = "posterior std", .map = ColourMap::sequential, .range = spread_range, .colour_bar = true});
+  if (p.truth.defined()) {
+    grid.columns.push_back(
+        {.title = "|mean - truth|", .map = ColourMap::sequential, .range = spread_range, .colour_bar = true});
+  }
+  const int64_t draws = std::min(p.draws.size(0), most_draws);
+  for (int64_t d = 0; d < draws; ++d) {
+    grid.columns.push_back({.title = fmt::format("draw {}", d + 1), .range = range, .new_group = d == 0});
+  }
+  for (int64_t c = 0; c < std::min(p.mean.size(0), most_rows); ++c) {
+    PanelRow row;
+    if (p.measurement.defined()) row.images.push_back(p.measurement[c]);
+    if (p.truth.defined()) row.images.push_back(p.truth[c]);
+    row.images.push_back(p.mean[c]);
+    row.images.push_back(p.std[c]);
+    if (p.truth.defined()) row.images.push_back((p.mean[c] - p.truth[c]).abs());
+    for (int64_t d = 0; d < draws; ++d) row.images.push_back(p.draws[d][c]);
+    row.caption = p.captions[c];
+    grid.rows.push_back(std::move(row));
+  }
+  return draw_panels(grid);
+}
+
+}  // namespace tweedie

@@ -1,0 +1,30 @@
+#pragma once
+// The figures of sample and infer.
+
+#include "report/canvas.h"
+#include "tweedie/tensor.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tweedie {
+
+// (N, *shape): images as a grid, 2-D points as a cloud, else histograms of the first coordinates.
+Figure sample_figure(const Tensor& x, std::optional<double> low, std::optional<double> high,
+                     const std::string& title);
+
+struct InferPictures {
+  Tensor draws;        // (draws, cases, *shape)
+  Tensor mean, std;    // (cases, *shape)
+  Tensor truth;        // (cases, *shape), or undefined
+  Tensor measurement;  // (cases, C, H, W): y as a picture, NaN where nothing was measured, or undefined
+  std::optional<double> low, high;
+  std::string title;
+  std::vector<std::string> captions;  // for each case
+};
+// For images: measurement, truth, mean, std, |error| and six draws of the first cases; else mean and
+// intervals.
+Figure infer_figure(const InferPictures& pictures);
+
+}  // namespace tweedie

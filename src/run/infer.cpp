@@ -1,0 +1,164 @@
+// tweedie infer: RUN/samples.npy, mean.npy, std.npy, log_weight.npy, figure.png, summary.json, run.toml.
+
+#include "run/infer.h"
+
+#include "core/shape.h"
+#include "io/atomic_file.h"
+#include "io/config.h"
+#include "io/image.h"
+#include "io/run_folder.h"
+#include "run/figures.h"
+#include "run/services.h"
+#include "tweedie/array_io.h"
+#include "tweedie/guidance.h"
+#include "tweedie/metrics.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+namespace tweedie {
+
+namespace {
+
+constexpr int64_t default_steps = 32;
+
+int64_t steps_of(const InferConfig& config) {
+  if (std::holds_alternative<ExactOptions>(config.method.rule)) return 0;
+  const auto &a = config.method.steps, &b = config.sampler.steps;
+  if (a && b && *a != *b) {
+    throw Error("method.steps", fmt::format("{}, but sampler.steps is {}; one number is meant", *a, *b));
+  }
+  return a ? *a : b.value_or(default_steps);
+}
+
+// How the figure and the summary score against the truth, per case.
+struct Score {
+  Tensor psnr, draw_psnr, ssim;  // (cases); of the mean, of a single draw, of the mean
+  double coverage = 0;           // of the 90% intervals, over what was not measured
+};
+
+std::optional<Score> score(const Tensor& mean, const Tensor& draws, const Measured& measured, double range) {
+  if (!measured.truth.defined()) return std::nullopt;
+  Score result;
+  const Tensor truth = measured.truth;
+  result.psnr = psnr(mean, truth, range);
+  Tensor total = at::zeros_like(result.psnr);
+  for (int64_t d = 0; d < draws.size(0); ++d) total += psnr(draws[d], truth, range);
+  result.draw_psnr = total / draws.size(0);
+  if (truth.dim() == 4) result.ssim = ssim(mean, truth, range).mean(1);
+  CoverageOptions options{.levels = {0.9}};
+  if (measured.unmeasured.defined() && measured.unmeasured.any().item<bool>())
+    options.mask = measured.unmeasured;
+  if (draws.size(0) > 1) result.coverage = measure_coverage(draws, truth, options)[0].coverage;
+  return result;
+}
+
+double range_of(const LoadedPrior& prior, const Tensor& truth) {
+  if (prior.low && prior.high) return *prior.high - *prior.low;
+  const double range = (truth.max() - truth.min()).item<double>();
+  return range > 0 ? range : 1;
+}
+
+}  // namespace
+
+Inference set_up(const InferConfig& config, const RunContext& context) {
+  const int64_t steps = steps_of(config);
+  LoadedPrior prior = load_prior(config.prior, context);
+  Measured measured = load_measurement(config.measurement, prior.denoiser->shape());
+  return {std::move(prior), std::move(measured), steps};
+}
+
+Draws run_inference(const Inference& inference, const InferConfig& config, const RunContext& context,
+                    int64_t steps, int64_t draws, int64_t cases) {
+  const DrawOptions options{
+      .threads = context.threads, .dtype = inference.prior.dtype, .device = context.device};
+  const Problem problem{inference.prior.denoiser, inference.measured.likelihood,
+                        inference.measured.y.slice(0, 0, cases)};
+  const auto guided = [&](const Guidance& guidance) {
+    return GuidedSampler(guidance, make_sampler(config.sampler, steps), make_schedule(config.schedule, steps),
+                         options)
+        .sample(problem, draws, Noise(config.seed), context.observer);
+  };
+  if (const auto* mmps = std::get_if<MmpsOptions>(&config.method.rule)) return guided(*mmps);
+  if (const auto* dps = std::get_if<DpsOptions>(&config.method.rule)) return guided(*dps);
+  return ExactSampler(options).sample(problem, draws, Noise(config.seed), context.observer);
+}
+
+Summary infer(const InferConfig& config, const RunContext& context) {
+  const Stopwatch watch;
+  const Inference inference = set_up(config, context);
+  const Measured& measured = inference.measured;
+  RunFolder folder(context.out, context.force);
+  const int64_t cases = measured.y.size(0), draws = config.method.draws;
+  const Draws result = run_inference(inference, config, context, inference.steps, draws, cases);
+  const int64_t bad = result.x.isfinite().logical_not().sum().item<int64_t>();
+  if (bad > 0) {
+    throw Error(
+        "infer",
+        fmt::format("{} of {} values of the draws are not finite: the method diverged; use more steps, "
+                    "mmps instead of dps, or dtype f32",
+                    bad, result.x.numel()));
+  }
+  const Tensor x = result.x.to(at::kDouble);
+  const Tensor mean = result.mean ? result.mean->to(at::kDouble) : x.mean(0);
+  const Tensor std = draws > 1 ? x.std(0) : at::zeros_like(mean);
+
+  Summary summary = start_summary("infer", config.seed, context);
+  for (const std::string& warning : result.run.warnings) summary["warnings"].push_back(warning);
+  std::visit([&](const auto& rule) { summary["method"] = rule.kind; }, config.method.rule);
+  summary["prior"] = inference.prior.description;
+  summary["draws"] = draws;
+  summary["cases"] = cases;
+  summary["steps"] = result.run.steps;
+  summary["network_evaluations"] = result.run.network_evaluations;
+  summary["network_vjps"] = result.run.network_vjps;
+  summary["operator_applications"] = result.run.operator_applications;
+  summary["seconds_sampling"] = result.run.seconds;
+  summary["residual_chi2"] = nullptr;
+  Tensor chi2 = at::empty({draws, cases}, at::kDouble);
+  for (int64_t d = 0; d < draws; ++d) chi2[d] = measured.likelihood.residual_chi2(measured.y, x[d]);
+  const Finding consistency = data_consistency(chi2, product(measured.likelihood.forward().codomain()));
+  summary["residual_chi2"] = consistency.value;
+  if (consistency.p_value) summary["residual_p_value"] = *consistency.p_value;
+  if (result.log_evidence) {
+    summary["log_evidence"] = result.log_evidence->sum().item<double>();
+  }
+  InferPictures pictures{.draws = x,
+                         .mean = mean,
+                         .std = std,
+                         .truth = measured.truth,
+                         .measurement = picture_of(measured, inference.prior.denoiser->shape()),
+                         .low = inference.prior.low,
+                         .high = inference.prior.high,
+                         .title = "",
+                         .captions = std::vector<std::string>(cases)};
+  pictures.title =
+      fmt::format("{}, {} draws, {} steps", summary["method"].get<std::string>(), draws, inference.steps);
+  const double range = range_of(inference.prior, measured.truth.defined() ? measured.truth : mean);
+  if (const auto scored = score(mean, x, measured, range)) {
+    summary["psnr"] = scored->psnr.mean().item<double>();
+    summary["psnr_single_draw"] = scored->draw_psnr.mean().item<double>();
+    if (scored->ssim.defined()) summary["ssim"] = scored->ssim.mean().item<double>();
+    if (draws > 1) summary["coverage_90"] = scored->coverage;
+    pictures.title += fmt::format(
+        ": PSNR of the mean {:.2f} dB, of a draw {:.2f} dB, 90% intervals cover {:.0f}%",
+        scored->psnr.mean().item<double>(), scored->draw_psnr.mean().item<double>(), 100 * scored->coverage);
+    for (int64_t c = 0; c < cases; ++c)
+      pictures.captions[c] = fmt::format("PSNR {:.1f} dB", scored->psnr[c].item<double>());
+  }
+
+  write_npy(folder.path("samples.npy"), measured.many ? result.x : result.x.squeeze(1));
+  write_npy(folder.path("mean.npy"), measured.many ? mean : mean[0]);
+  write_npy(folder.path("std.npy"), measured.many ? std : std[0]);
+  write_npy(folder.path("log_weight.npy"), measured.many ? result.log_weight : result.log_weight.squeeze(1));
+  const Figure figure = infer_figure(pictures);
+  if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
+  write_png(folder.path("figure.png"), figure.image);
+  write_atomically(folder.path("run.toml"), provenance("infer") + write_fields(config));
+  finish_summary(summary, watch);
+  write_atomically(folder.path("summary.json"), summary.dump(2) + "\n");
+  folder.commit();
+  return summary;
+}
+
+}  // namespace tweedie

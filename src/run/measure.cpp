@@ -1,0 +1,97 @@
+// tweedie measure: RUN/y.npy, x.npy, run.toml (and mask.npy), from which `infer` takes all it needs.
+
+#include "core/shape.h"
+#include "io/atomic_file.h"
+#include "io/config.h"
+#include "io/run_folder.h"
+#include "run/prior.h"
+#include "run/services.h"
+#include "tweedie/array_io.h"
+#include "tweedie/likelihood.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+namespace tweedie {
+
+namespace {
+
+// Rows [first, first + count) of x: (N, *shape)
+Tensor chosen(const Tensor& x, const MeasureConfig::Measurement& config) {
+  const int64_t count = config.count.value_or(x.size(0) - config.first);
+  if (count < 1 || config.first + count > x.size(0)) {
+    throw Error("measurement.count", fmt::format("samples {} to {} are asked for, but there are {}",
+                                                 config.first, config.first + count - 1, x.size(0)));
+  }
+  return x.slice(0, config.first, config.first + count);
+}
+
+Tensor from_prior(const MeasureConfig& config, const RunContext& context) {
+  const LoadedPrior prior = load_prior(*config.prior, context);
+  const int64_t count = config.measurement.count.value_or(1);
+  Noise noise = Noise(config.seed).stream(Stream::truth);
+  if (prior.gaussian) return prior.gaussian->sample(count, noise);
+  const int64_t steps = config.sampler.steps.value_or(32);
+  const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
+  return draw([&](int64_t, int64_t) { return prior.denoiser; }, prior.denoiser->shape(),
+              *make_sampler(config.sampler, steps), make_schedule(config.schedule, steps), count, 1, noise,
+              context.observer, options)
+      .select(1, 0);
+}
+
+Tensor truths(const MeasureConfig& config, const RunContext& context) {
+  const auto& measurement = config.measurement;
+  const int sources = !measurement.truth.empty() + measurement.data.has_value();
+  if (sources == 2) throw Error("measurement", "truth and data are both given; one of them is meant");
+  if (measurement.data) return chosen(load_dataset(*measurement.data).x, measurement);
+  if (!measurement.truth.empty()) {
+    const Tensor x = read_array(measurement.truth);
+    if (x.is_complex()) throw Error(measurement.truth.string(), "complex numbers, but real ones are needed");
+    if (x.dim() == 0) throw Error(measurement.truth.string(), "a single number, but an array is needed");
+    // One truth unless it is asked which of many.
+    return config.measurement.count || config.measurement.first > 0 ? chosen(x, measurement) : x.unsqueeze(0);
+  }
+  if (!config.prior)
+    throw Error("measurement", "truth = \"file\", [measurement.data] or a [prior] to draw from is needed");
+  return from_prior(config, context);
+}
+
+}  // namespace
+
+Summary measure(const MeasureConfig& config, const RunContext& context) {
+  const Stopwatch watch;
+  const Tensor x = truths(config, context).to(at::kDouble);
+  const Shape shape(x.sizes().begin() + 1, x.sizes().end());
+  const Noise noise(config.seed);
+  const LinearOperatorPtr forward =
+      make_operator(config.measurement.forward, shape, noise.stream(Stream::user), read_array);
+  const double noise_std = std::get<GaussianNoiseOptions>(config.measurement.noise).std;
+  const GaussianLikelihood likelihood(forward, noise_std);
+  Noise measurement_noise = noise.stream(Stream::measurement);
+  const Tensor y = likelihood.simulate(x, measurement_noise);
+
+  RunFolder folder(context.out, context.force);
+  MeasureConfig resolved = config;
+  if (auto* mask = std::get_if<MaskOptions>(&resolved.measurement.forward);
+      mask != nullptr && mask->pattern == MaskOptions::Pattern::random) {
+    // Which pixels were kept is part of the measurement.
+    const Tensor ones = at::ones(with_batch(1, forward->codomain()), at::kDouble);
+    write_npy(folder.path("mask.npy"), forward->adjoint(ones)[0].ne(0).to(at::kByte));
+    mask->pattern = MaskOptions::Pattern::file;
+    mask->file = std::filesystem::absolute(folder.target() / "mask.npy");
+  }
+  write_npy(folder.path("x.npy"), x);
+  write_npy(folder.path("y.npy"), y);
+  write_atomically(folder.path("run.toml"), provenance("measure") + write_fields(resolved));
+  Summary summary = start_summary("measure", config.seed, context);
+  summary["cases"] = x.size(0);
+  summary["shape"] = shape;
+  summary["measurements"] = product(forward->codomain());
+  summary["noise_std"] = noise_std;
+  finish_summary(summary, watch);
+  write_atomically(folder.path("summary.json"), summary.dump(2) + "\n");
+  folder.commit();
+  return summary;
+}
+
+}  // namespace tweedie

@@ -1,0 +1,24 @@
+#pragma once
+// A measurement ready for use: y, the likelihood, and the truth where it is known.
+
+#include "run/configs.h"
+#include "tweedie/likelihood.h"
+
+namespace tweedie {
+
+struct Measured {
+  GaussianLikelihood likelihood;
+  Tensor y;           // (cases, *codomain)
+  bool many;          // y came with an axis of cases
+  Tensor truth;       // (cases, *shape), or undefined
+  Tensor unmeasured;  // bool (*shape): where a mask hides x; undefined for other operators
+};
+
+// shape: of x, from the prior
+Measured load_measurement(const InferConfig::Measurement& config, const Shape& shape);
+
+// y as a picture for each case, (cases, C, H, W) with NaN where nothing was measured; undefined when it is
+// none.
+Tensor picture_of(const Measured& measured, const Shape& shape);
+
+}  // namespace tweedie

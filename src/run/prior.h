@@ -1,0 +1,26 @@
+#pragma once
+// A prior from a config or a MODEL file.
+
+#include "run/configs.h"
+#include "run/context.h"
+#include "tweedie/gaussian_prior.h"
+
+namespace tweedie {
+
+struct LoadedPrior {
+  std::shared_ptr<const Denoiser> denoiser;
+  std::shared_ptr<const GaussianPrior> gaussian;  // the same, when it is one
+  std::optional<double> low, high;                // range of the data, where known
+  at::ScalarType dtype = at::kFloat;              // for the sampler's state
+  std::string description;                        // one line
+};
+
+// place: of the [prior] table, for errors. The precision is that of context for networks.
+LoadedPrior load_prior(const PriorConfig& config, const RunContext& context,
+                       const std::string& place = "prior");
+// A MODEL given on the command line.
+PriorConfig prior_of(const std::filesystem::path& model);
+
+std::shared_ptr<const Sampler> make_sampler(const SamplerConfig& config, int64_t steps);
+
+}  // namespace tweedie

@@ -1,0 +1,51 @@
+// tweedie sample: RUN/samples.npy, figure.png, summary.json, run.toml.
+
+#include "core/shape.h"
+#include "io/atomic_file.h"
+#include "io/config.h"
+#include "io/image.h"
+#include "io/run_folder.h"
+#include "run/figures.h"
+#include "run/prior.h"
+#include "run/services.h"
+#include "tweedie/array_io.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+namespace tweedie {
+
+Summary sample(const SampleConfig& config, const RunContext& context) {
+  const Stopwatch watch;
+  const LoadedPrior prior = load_prior(config.prior, context);
+  const int64_t steps = config.sampler.steps.value_or(32);
+  const NoiseSchedule schedule = make_schedule(config.schedule, steps);
+  const auto sampler = make_sampler(config.sampler, steps);
+  RunFolder folder(context.out, context.force);
+  const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
+  const Tensor x = draw([&](int64_t, int64_t) { return prior.denoiser; }, prior.denoiser->shape(), *sampler,
+                        schedule, config.count, 1, Noise(config.seed), context.observer, options)
+                       .select(1, 0);
+  const double sampling = watch.seconds();
+  require_finite(x, "the model's draws");
+
+  Summary summary = start_summary("sample", config.seed, context);
+  summary["prior"] = prior.description;
+  summary["draws"] = config.count;
+  summary["steps"] = steps;
+  summary["network_evaluations"] = sampler->total_evaluations(steps);
+  summary["seconds_sampling"] = sampling;
+  write_npy(folder.path("samples.npy"), x);
+  const Figure figure =
+      sample_figure(x, prior.low, prior.high,
+                    fmt::format("{} draws, {} steps: {}", config.count, steps, prior.description));
+  if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
+  write_png(folder.path("figure.png"), figure.image);
+  write_atomically(folder.path("run.toml"), provenance("sample") + write_fields(config));
+  finish_summary(summary, watch);
+  write_atomically(folder.path("summary.json"), summary.dump(2) + "\n");
+  folder.commit();
+  return summary;
+}
+
+}  // namespace tweedie

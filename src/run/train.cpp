@@ -1,0 +1,132 @@
+// tweedie train: RUN/model.safetensors, checkpoint.safetensors, log.jsonl, run.toml, figure.png,
+// summary.json.
+
+#include "core/shape.h"
+#include "io/atomic_file.h"
+#include "io/config.h"
+#include "io/image.h"
+#include "io/model.h"
+#include "io/run_folder.h"
+#include "report/curves.h"
+#include "run/services.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <fstream>
+
+namespace tweedie {
+
+namespace {
+
+constexpr double log_seconds = 1;
+
+// Lines of log.jsonl up to the given step; what lies beyond a checkpoint is written again by whoever resumes
+// it.
+std::vector<nlohmann::json> read_log(const std::filesystem::path& path, int64_t last_step) {
+  std::vector<nlohmann::json> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (entry.is_object() && entry.value("step", last_step + 1) <= last_step) lines.push_back(entry);
+  }
+  return lines;
+}
+
+void write_curve(const std::filesystem::path& path, const std::vector<nlohmann::json>& log,
+                 Summary& summary) {
+  Series loss{.label = "", .x = {}, .y = {}};
+  for (const auto& line : log) {
+    loss.x.push_back(line["images"].get<double>());
+    loss.y.push_back(line["loss"].get<double>());
+  }
+  Chart chart{.title = "Training loss, mean per dimension (1 at the start)",
+              .x = {.label = "images"},
+              .y = {.label = "weighted denoising loss", .log = true},
+              .series = {loss}};
+  const Figure figure = draw_chart(chart);
+  if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
+  write_png(path, figure.image);
+}
+
+}  // namespace
+
+TrainOutcome train(const TrainConfig& config, const RunContext& context, bool resume) {
+  const Stopwatch watch;
+  const Dataset data = load_dataset(config.data);
+  if (data.x.dim() < 2) throw Error(data.name, "a list of numbers; (N, *shape) with N samples is needed");
+  const Shape shape(data.x.sizes().begin() + 1, data.x.sizes().end());
+  TrainOptions options = config.train;
+  if (context.precision != Precision::automatic) options.precision = context.precision;
+  const auto network = make_network(config.network, shape);
+  Trainer trainer(network, data.x, options, config.seed, context.threads, context.device);
+  const std::string training = write_fields(config);
+
+  const auto checkpoint_path = context.out / "checkpoint.safetensors";
+  std::optional<RunFolder> folder;
+  std::vector<nlohmann::json> log;
+  if (resume) {
+    Checkpoint checkpoint = read_checkpoint(checkpoint_path);
+    if (checkpoint.training != training) {
+      throw Error(checkpoint_path.string(),
+                  "belongs to another config: see run.toml beside it for the one to resume with");
+    }
+    trainer.restore(std::move(checkpoint.state));
+    log = read_log(context.out / "log.jsonl", trainer.state().step);
+  } else {
+    folder.emplace(context.out, context.force, RunMode::live);
+  }
+  write_atomically(context.out / "run.toml", provenance("train") + training);
+  std::ofstream log_file(context.out / "log.jsonl", std::ios::trunc);
+  for (const auto& line : log) log_file << line.dump() << "\n";
+  if (!log_file.flush()) throw Error((context.out / "log.jsonl").string(), "can't be written");
+
+  const auto save = [&] { write_checkpoint(checkpoint_path, {trainer.state(), training}); };
+  if (!resume) save();
+  double last_log = watch.seconds(), last_save = last_log;
+  const bool finished = trainer.run([&](const Progress& progress) {
+    const double seconds = watch.seconds();
+    if (seconds - last_log >= log_seconds || progress.done == progress.total || progress.done == 1) {
+      last_log = seconds;
+      log.push_back({{"step", progress.done},
+                     {"images", progress.done * options.batch},
+                     {"loss", progress.loss},
+                     {"gradient_norm", progress.gradient_norm},
+                     {"learning_rate", progress.learning_rate},
+                     {"images_per_second", progress.rows_per_second},
+                     {"seconds", seconds}});
+      log_file << log.back().dump() << std::endl;
+    }
+    if (seconds - last_save >= config.checkpoint_seconds) {
+      save();
+      last_save = watch.seconds();
+    }
+    return context.observer ? context.observer(progress) : Control::proceed;
+  });
+  save();
+
+  const TrainState& state = trainer.state();
+  TrainOutcome outcome{start_summary("train", config.seed, context), finished};
+  Summary& summary = outcome.summary;
+  summary["data"] = data.name;
+  summary["weights"] = state.weights.count();
+  summary["precision"] = trainer.dtype() == at::kBFloat16 ? "bf16" : "f32";
+  summary["steps"] = state.step;
+  summary["total_steps"] = state.total_steps;
+  summary["images"] = state.step * options.batch;
+  summary["sigma_data"] = state.sigma_data;
+  if (!log.empty()) summary["loss"] = log.back()["loss"];
+  if (finished) {
+    const ModelCard card{config.network, shape,    data.low,    data.high, state.sigma_data,
+                         data.name,      data.crc, config.seed, state.step};
+    write_model(context.out / "model.safetensors", {card, state.average, training},
+                config.half ? at::kHalf : at::kFloat);
+    write_curve(context.out / "figure.png", log, summary);
+  }
+  finish_summary(summary, watch);
+  write_atomically(context.out / "summary.json", summary.dump(2) + "\n");
+  if (folder) folder->commit();
+  return outcome;
+}
+
+}  // namespace tweedie
