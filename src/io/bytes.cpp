@@ -110,6 +110,14 @@ ByteView view_of(const Tensor& tensor) {
   return {static_cast<const uint8_t*>(tensor.data_ptr()), static_cast<size_t>(tensor.nbytes())};
 }
 
+std::string one_line(std::string_view text) {
+  std::string result(text.substr(0, 80));
+  for (char& c : result) {
+    if ((c >= 0 && c < ' ') || c == 127) c = '?';
+  }
+  return text.size() > result.size() ? result + "..." : result;
+}
+
 std::string count_of_bytes(uint64_t count) {
   return fmt::format("{} byte{}", count, count == 1 ? "" : "s");
 }

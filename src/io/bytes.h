@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tweedie {
@@ -35,6 +36,9 @@ ByteView view_of(const std::string& text);
 
 // The memory of a contiguous CPU tensor.
 ByteView view_of(const Tensor& tensor);
+
+// Text from a file as an Error may quote it: at most 80 bytes, control characters as '?'.
+std::string one_line(std::string_view text);
 
 // "16 bytes", for messages.
 std::string count_of_bytes(uint64_t count);

@@ -55,13 +55,6 @@ bool is_name(const Cell& cell) {
   return !cell.text.empty() && to_number(cell.text, ignored) == std::errc::invalid_argument;
 }
 
-// For messages: what a person would recognise of a cell, on one line.
-std::string shown(std::string_view text) {
-  std::string result;
-  for (const char c : text.substr(0, 40)) result += c >= ' ' && c <= '~' ? c : '?';
-  return text.size() > 40 ? result + "..." : result;
-}
-
 }  // namespace
 
 Tensor parse_csv(ByteView bytes, const std::string& place, bool finite) {
@@ -94,10 +87,10 @@ Tensor parse_csv(ByteView bytes, const std::string& place, bool finite) {
       const std::errc error = to_number(cell.text, value);
       if (cell.text.empty()) fail(cell, "an empty cell, but a number is meant");
       if (error == std::errc::result_out_of_range)
-        fail(cell, fmt::format("'{}' is beyond float64", shown(cell.text)));
-      if (error != std::errc()) fail(cell, fmt::format("'{}' is no number", shown(cell.text)));
+        fail(cell, fmt::format("'{}' is beyond float64", one_line(cell.text)));
+      if (error != std::errc()) fail(cell, fmt::format("'{}' is no number", one_line(cell.text)));
       if (finite && !std::isfinite(value))
-        fail(cell, fmt::format("'{}', but a finite number is meant", shown(cell.text)));
+        fail(cell, fmt::format("'{}', but a finite number is meant", one_line(cell.text)));
       values.push_back(value);
     }
   }

@@ -82,12 +82,13 @@ Tensor parse_npz(ByteView bytes, const std::string& key, const std::string& plac
     constexpr size_t listed = 20;
     const bool more = keys.size() > listed;
     if (more) keys.resize(listed);
+    std::transform(keys.begin(), keys.end(), keys.begin(), one_line);
     throw Error(place,
                 fmt::format("{}; write FILE.npz:KEY with one of the keys {}{}",
                             key.empty() ? "holds several arrays" : fmt::format("has no array '{}'", key),
                             fmt::join(keys, ", "), more ? ", ..." : ""));
   }
-  const std::string inside = place + ":" + *found;
+  const std::string inside = place + ":" + one_line(*found);
   const auto index = static_cast<zip_uint64_t>(found - keys.begin());
   return parse_npy(unpack(archive.get(), index, inside, limit), inside);
 }

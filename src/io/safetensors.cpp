@@ -50,8 +50,8 @@ json parse_header(std::string_view text, const std::string& place) {
     if (event == json::parse_event_t::object_start) seen.emplace_back();
     if (event == json::parse_event_t::object_end) seen.pop_back();
     if (event == json::parse_event_t::key && !seen.back().insert(value.get<std::string>()).second) {
-      throw Error(place,
-                  fmt::format("malformed safetensors header: '{}' is there twice", value.get<std::string>()));
+      throw Error(place, fmt::format("malformed safetensors header: '{}' is there twice",
+                                     one_line(value.get<std::string>())));
     }
     return true;
   };
@@ -93,7 +93,7 @@ Entry parse_entry(const std::string& name, const json& value, const std::string&
   if (type == std::end(types)) {
     throw Error(place,
                 fmt::format("dtype {} is not read; F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL are",
-                            dtype->dump()));
+                            one_line(dtype->dump())));
   }
   const auto shape = whole_numbers(value, "shape");
   const auto offsets = whole_numbers(value, "data_offsets");
@@ -113,7 +113,7 @@ std::map<std::string, std::string> parse_metadata(const json& value, const std::
   if (!value.is_object()) throw Error(place, "__metadata__ is no JSON object");
   std::map<std::string, std::string> result;
   for (const auto& [key, text] : value.items()) {
-    if (!text.is_string()) throw Error(place, fmt::format("__metadata__: '{}' is no string", key));
+    if (!text.is_string()) throw Error(place, fmt::format("__metadata__: '{}' is no string", one_line(key)));
     result[key] = text.get<std::string>();
   }
   return result;
@@ -123,7 +123,7 @@ std::map<std::string, std::string> parse_metadata(const json& value, const std::
 std::vector<Entry> parse_entries(const json& header, uint64_t data_size, const std::string& place) {
   std::vector<Entry> entries;
   for (const auto& [name, value] : header.items()) {
-    if (name != metadata_key) entries.push_back(parse_entry(name, value, place + ":" + name));
+    if (name != metadata_key) entries.push_back(parse_entry(name, value, place + ":" + one_line(name)));
   }
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
@@ -131,7 +131,7 @@ std::vector<Entry> parse_entries(const json& header, uint64_t data_size, const s
   uint64_t end = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != end) {
-      throw Error(place + ":" + entry.name,
+      throw Error(place + ":" + one_line(entry.name),
                   fmt::format("its data start at byte {}, but {} is meant: there must be neither "
                               "holes nor overlaps",
                               entry.begin, end));
@@ -154,7 +154,8 @@ struct Layout {
 Layout lay_out(const SafeTensors& content, const std::string& place) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const auto& [name, tensor] : content.tensors) {
-    if (name == metadata_key || !tensor.defined()) throw Error(place + ":" + name, "can't be written");
+    if (name == metadata_key || !tensor.defined())
+      throw Error(place + ":" + one_line(name), "can't be written");
     tensors.emplace_back(name, plain(tensor));
   }
   // Large items first, so that each tensor is aligned.
@@ -171,7 +172,7 @@ Layout lay_out(const SafeTensors& content, const std::string& place) {
         std::find_if(std::begin(types), std::end(types),
                      [kind = tensor.scalar_type()](const auto& known) { return known.second == kind; });
     if (type == std::end(types)) {
-      throw Error(place + ":" + name,
+      throw Error(place + ":" + one_line(name),
                   fmt::format("dtype {} can't be written", toString(tensor.scalar_type())));
     }
     const uint64_t end = offset + tensor.nbytes();
@@ -238,7 +239,8 @@ SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool req
 
 SafeTensors read_safetensors(const std::filesystem::path& path, bool require_checksum) {
   SafeTensors result = parse_safetensors(read_bytes(path), path.string(), require_checksum);
-  for (const auto& [name, tensor] : result.tensors) require_finite(tensor, path.string() + ":" + name);
+  for (const auto& [name, tensor] : result.tensors)
+    require_finite(tensor, path.string() + ":" + one_line(name));
   return result;
 }
 

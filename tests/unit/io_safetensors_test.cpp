@@ -139,6 +139,7 @@ TEST(IoSafetensors, MalformedHeadersSayWhy) {
               HasSubstr("larger than any memory"));
   EXPECT_THAT(message(R"({"__metadata__":{"a":1}})", ""), HasSubstr("'a' is no string"));
   EXPECT_THAT(message(R"({"__metadata__":[]})", ""), HasSubstr("no JSON object"));
+  EXPECT_EQ(message(R"({"a\nb":1})", "").find('\n'), std::string::npos);
   // Deep nesting must not overflow the stack.
   const std::string deep = R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":)" +
                            std::string(200'000, '[') + std::string(200'000, ']') + "}}";
