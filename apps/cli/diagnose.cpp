@@ -1,0 +1,28 @@
+#include "cli.h"
+#include "progress_line.h"
+
+namespace tweedie::cli {
+
+void add_diagnose(CLI::App& app, Shared& shared, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("diagnose", "can the draws of a RUN of infer be trusted? exit status 1: no");
+  const auto run = std::make_shared<std::string>();
+  command->add_option("run", *run, "folder that infer made")->required()->type_name("RUN");
+  command->callback([=, &shared, &action] {
+    action = [=, &shared] {
+      const Diagnosis diagnosis = diagnose(*run, shared.context(""));
+      end_progress_line();
+      std::vector<std::string> lines;
+      for (const Finding& finding : diagnosis.findings) {
+        lines.push_back(
+            fmt::format("{:<7}  {}: {}", to_string(finding.status), finding.name, finding.message));
+        if (!finding.remedy.empty()) lines.push_back("         -> " + finding.remedy);
+      }
+      lines.push_back(diagnosis.verdict.sentence);
+      print(shared, diagnosis.summary, lines);
+      return diagnosis.verdict.trusted ? 0 : 1;
+    };
+  });
+}
+
+}  // namespace tweedie::cli

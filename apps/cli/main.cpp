@@ -1,0 +1,106 @@
+// The program `tweedie`: flags in, exit status out. 0 done, 1 the answer is no, 2 bad input, 3 out of
+// resources, 130 interrupted.
+
+#include "cli.h"
+#include "core/workers.h"
+#include "progress_line.h"
+#include "run/context.h"
+#include "tweedie/error.h"
+
+#include <ATen/Parallel.h>
+
+#include <malloc.h>
+
+#include <iostream>
+
+namespace tweedie::cli {
+
+namespace {
+
+// Activations of a few MB come and go at every layer: keep their memory instead of returning it to the
+// system.
+void keep_memory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
+void add_shared(CLI::App& command, Shared& shared) {
+  command.add_option("--out", shared.out, "folder for the results")->type_name("DIR");
+  command.add_option("--seed", shared.seed, "of all randomness; overrides the config")->type_name("N");
+  command.add_option("--device", shared.device, "cpu, cuda or cuda:i")->type_name("DEVICE");
+  command
+      .add_option("--dtype", shared.dtype, "of networks: f32 or bf16; by default bf16 where the CPU has it")
+      ->type_name("TYPE");
+  command.add_option("--threads", shared.threads, "by default all cores")->type_name("N");
+  command.add_option("--set", shared.set, "table.key=value: overrides the config; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command.add_flag("--json", shared.json, "the summary as JSON on stdout, nothing else there");
+  command.add_flag("--quiet", shared.quiet, "no progress line");
+  command.add_flag("--force", shared.force, "replace an existing results folder");
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{
+      "Learn a distribution p(x) from data; draw from p(x | y); say when the draws can't be trusted."};
+  app.set_version_flag("--version", std::string("tweedie ") + TWEEDIE_VERSION);
+  app.require_subcommand(1);
+  Shared shared;
+  Action action;
+  for (const auto add : {add_train, add_sample, add_measure, add_infer, add_diagnose, add_compare,
+                         add_denoise, add_info, add_bench}) {
+    add(app, shared, action);
+  }
+  for (CLI::App* command : app.get_subcommands({})) add_shared(*command, shared);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "tweedie: " << error.what() << "; see `tweedie --help`\n";
+    return 2;
+  }
+  if (blas_is_reference() && !shared.quiet) {
+    std::cerr << "tweedie: the BLAS in use is the slow reference one (" << blas_library()
+              << "); install libopenblas0-openmp\n";
+  }
+  at::set_num_threads(static_cast<int>(shared.threads > 0 ? shared.threads : available_cores()));
+  return action();
+}
+
+}  // namespace
+
+}  // namespace tweedie::cli
+
+int main(int argc, char** argv) {
+  using namespace tweedie;
+  cli::keep_memory();
+  cli::listen_for_interrupts();
+  try {
+    return cli::run(argc, argv);
+  } catch (const Interrupted&) {
+    cli::end_progress_line();
+    std::cerr << "tweedie: interrupted, nothing written\n";
+    return 130;
+  } catch (const Error& error) {
+    cli::end_progress_line();
+    std::cerr << "tweedie: " << error.what() << "\n";
+    return error.kind() == ErrorKind::resources ? 3 : 2;
+  } catch (const std::bad_alloc&) {
+    cli::end_progress_line();
+    std::cerr << "tweedie: out of memory\n";
+    return 3;
+  } catch (const c10::Error& error) {
+    cli::end_progress_line();
+    const std::string what = error.what_without_backtrace();
+    const bool memory =
+        what.find("alloc") != std::string::npos || what.find("out of memory") != std::string::npos;
+    std::cerr << "tweedie: " << (memory ? "out of memory: " : "") << what.substr(0, what.find('\n')) << "\n";
+    return memory ? 3 : 2;
+  } catch (const std::exception& error) {
+    cli::end_progress_line();
+    std::cerr << "tweedie: " << error.what() << "\n";
+    return 2;
+  }
+}

@@ -1,0 +1,50 @@
+#include "cli.h"
+#include "io/config.h"
+
+namespace tweedie::cli {
+
+void add_sample(CLI::App& app, Shared& shared, Action& action) {
+  CLI::App* command = app.add_subcommand("sample", "draw from a model: MODEL -> RUN/samples.npy");
+  struct Flags {
+    std::string model, sampler, schedule;
+    std::optional<int64_t> count, steps;
+    std::optional<double> eta;
+  };
+  const auto flags = std::make_shared<Flags>();
+  command->add_option("model", flags->model, ".safetensors, TorchScript .pt or .toml")
+      ->required()
+      ->type_name("MODEL");
+  command->add_option("--count", flags->count, "number of draws (64)")->type_name("N");
+  command->add_option("--sampler", flags->sampler, "heun or ddim")->type_name("KIND");
+  command->add_option("--steps", flags->steps, "from the first noise level to none (32)")->type_name("N");
+  command->add_option("--eta", flags->eta, "of ddim: 0 ODE, 1 ancestral")->type_name("X");
+  command->add_option("--schedule", flags->schedule, "karras or vp-linear")->type_name("KIND");
+  add_keys(*command, help_fields<SampleConfig>());
+  command->callback([=, &shared, &action] {
+    action = [=, &shared] {
+      std::vector<std::string> overrides;
+      const auto set = [&](const char* key, const auto& value) {
+        overrides.push_back(fmt::format("{}={}", key, value));
+      };
+      if (!flags->sampler.empty()) set("sampler.kind", flags->sampler);
+      if (flags->steps) set("sampler.steps", *flags->steps);
+      if (flags->eta) set("sampler.eta", *flags->eta);
+      if (!flags->schedule.empty()) set("schedule.kind", flags->schedule);
+      if (flags->count) set("count", *flags->count);
+      for (const std::string& more : shared.overrides()) overrides.push_back(more);
+      const std::string text =
+          "[prior]\nmodel = " + to_toml(std::filesystem::absolute(flags->model).string()) + "\n";
+      const auto config =
+          Config::parse(text, "command line", overrides, std::filesystem::current_path()).as<SampleConfig>();
+      const RunContext context = shared.context("out/sample");
+      const Summary summary = sample(config, context);
+      auto lines = lines_of(summary, {"prior", "draws", "steps", "network_evaluations", "seconds"});
+      lines.push_back("-> " + (context.out / "samples.npy").string() + ", " +
+                      (context.out / "figure.png").string());
+      print(shared, summary, lines);
+      return 0;
+    };
+  });
+}
+
+}  // namespace tweedie::cli
