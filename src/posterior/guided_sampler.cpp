@@ -18,6 +18,7 @@ GuidedSampler::GuidedSampler(Guidance guidance, std::shared_ptr<const Sampler> s
 Draws GuidedSampler::sample(const Problem& problem, int64_t draws, const Noise& noise,
                             const Observer& observer) const {
   require_batch_of(problem.y, problem.likelihood.forward().codomain(), "measurement.y");
+  require_finite(problem.y, "measurement.y");
   const auto begin = std::chrono::steady_clock::now();
   const Tensor y = problem.y.to(options_.device, options_.dtype);
   Tally tally;
