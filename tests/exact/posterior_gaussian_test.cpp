@@ -99,7 +99,7 @@ TEST_P(Mmps, WalkTendsToThePosterior) {
 }
 
 TEST_P(Mmps, DrawsHaveThePosteriorsMoments) {
-  constexpr int64_t n = 320, steps = 24;
+  constexpr int64_t n = 160, steps = 24;
   const GaussianProblem p(a, 0.5);
   const Law exact{p.mean(), p.posterior.covariance()};
   const auto draw = [&](const Guidance& guidance, const GaussianLikelihood& likelihood) {
@@ -111,7 +111,7 @@ TEST_P(Mmps, DrawsHaveThePosteriorsMoments) {
   const double bias = distance(law_of(converged, p, Heun({}, steps), grid(steps)), exact);
   EXPECT_LT(bias, 0.6 * std::sqrt(double{d} / n));
 
-  const MmpsOptions enough{.iterations = d, .tolerance = 1e-4};
+  const MmpsOptions enough{.iterations = d, .tolerance = 1e-3};
   const Tensor x = draw(enough, p.problem.likelihood);
   EXPECT_GT(mean_p_value(x, exact), 1e-4);
   EXPECT_LT(covariance_z(x, exact), 4.5);
