@@ -59,9 +59,8 @@ class PosteriorSampler {
 };
 
 // Walks the sampler down the schedule: draws x cases rows in slices of fixed size, each on one thread.
-// conditioned(case, rows) gives the denoiser for rows that all belong to one case. Returns (draws, cases,
-// *shape).
-using Conditioned = std::function<std::shared_ptr<const Denoiser>(int64_t of_case, int64_t rows)>;
+// conditioned(cases) gives the denoiser for rows that belong to these cases. Returns (draws, cases, *shape).
+using Conditioned = std::function<std::shared_ptr<const Denoiser>(const std::vector<int64_t>& cases)>;
 Tensor draw(const Conditioned& conditioned, const Shape& shape, const Sampler& sampler,
             const NoiseSchedule& schedule, int64_t draws, int64_t cases, const Noise& noise,
             const Observer& observer, const DrawOptions& options);

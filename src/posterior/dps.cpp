@@ -3,12 +3,12 @@
 //
 //   r = y - h(D(x)),   D_y = D + w J^T (dh/dx)^T r
 //
-//   w = sigma^2 / noise_std^2                     the likelihood's own weight
-//   w = step_size sigma^2 / (beta ||r||)          the paper's rule: after each DDPM step, x' - step_size grad
-//   ||r||.
-// The ancestral step of DDPM has the coefficient tau = beta (1 + sigma^2) / sigma^2 before D in the
-// coordinate x_sigma = x_t / alpha_t, in which grad_{x_t} = (1 + sigma^2)^{1/2} grad_x, so the shift of D
-// that moves x' as the paper does is step_size (1 + sigma^2) / tau grad ||r||, whose (1 + sigma^2) cancels.
+//   w = sigma^2 / noise_std^2                                   the likelihood's own weight
+//   w = step_size sqrt(1 - beta) sigma^2 / (beta ||r||)         the paper's rule: after each DDPM step,
+//                                                               x' - step_size grad_{x_t} ||r||
+// In the coordinate x_sigma = x_t / alpha_t the ancestral step of DDPM has tau = beta / (alpha_t sigma)^2
+// before D, grad_{x_t} is grad_x / alpha_t, and x' = alpha_s x_s with alpha_s = alpha_t / sqrt(1 - beta). So
+// the shift of D that moves x' as the paper does is step_size / (tau alpha_t alpha_s) grad_x ||r||.
 
 #include "core/rows.h"
 #include "core/shape.h"
@@ -73,8 +73,8 @@ class Dps final : public Denoiser {
     const Tensor norm = row_dot(r, r).sqrt().clamp_min(1e-30);
     Tensor step = sigma.to(at::kDouble).clone().reshape({-1});
     for (int64_t i = 0; i < step.numel(); ++i) {
-      const double s = step[i].item<double>();
-      step[i] = *options_.step_size * s * s / ddpm_beta(s);
+      const double s = step[i].item<double>(), beta = ddpm_beta(s);
+      step[i] = *options_.step_size * std::sqrt(1 - beta) * s * s / beta;
     }
     return per_row(step / norm, x);
   }

@@ -1,33 +1,53 @@
 #include "core/shape.h"
+#include "core/workers.h"
 #include "prior/gaussian_posterior.h"
 #include "tweedie/guidance.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <mutex>
 
 namespace tweedie {
+
+namespace {
+constexpr int64_t slice_rows = 16;
+}
 
 Draws ExactSampler::sample(const Problem& problem, int64_t draws, const Noise& noise,
                            const Observer& observer) const {
   const auto* prior = dynamic_cast<const GaussianPrior*>(problem.prior.get());
   if (prior == nullptr) throw Error("method.kind", "exact needs a Gaussian prior; use mmps for this one");
   if (problem.likelihood.linear() == nullptr) throw Error("method.kind", "exact needs a linear operator");
+  if (draws < 1) throw Error("draws", fmt::format("{}: at least 1 is needed", draws));
   require_batch_of(problem.y, problem.likelihood.forward().codomain(), "measurement.y");
+  require_finite(problem.y, "measurement.y");
   const auto begin = std::chrono::steady_clock::now();
   const GaussianPosterior posterior(*prior, problem.likelihood.linear()->dense(),
                                     problem.likelihood.noise_std());
   const Tensor y = problem.y.flatten(1).to(at::kCPU, at::kDouble);
-  std::vector<Tensor> cases;
-  for (int64_t c = 0; c < problem.cases(); ++c) {
-    std::vector<uint64_t> rows(draws);
-    for (int64_t d = 0; d < draws; ++d) rows[d] = static_cast<uint64_t>(c) << 32 | static_cast<uint64_t>(d);
-    Noise of_rows = noise.rows(std::move(rows)).stream(Stream::initial);
-    cases.push_back(posterior.sample(y[c], draws, of_rows).to(options_.dtype));
-    if (observer && observer({.done = c + 1, .total = problem.cases()}) == Control::stop) throw Interrupted{};
-  }
+  // In slices of fixed size, one thread each, as draw() does and for the same reason.
+  const int64_t cases = problem.cases(), per_case = (draws + slice_rows - 1) / slice_rows;
   Draws result;
-  result.x = at::stack(cases, 1);
+  result.x = at::empty(with_batch(draws, with_batch(cases, prior->shape())),
+                       at::TensorOptions().dtype(options_.dtype));
+  std::mutex mutex;
+  int64_t done = 0;
+  Workers(options_.threads).for_each(cases * per_case, [&](int64_t slice) {
+    const int64_t c = slice / per_case, first = slice % per_case * slice_rows;
+    const int64_t used = std::min(slice_rows, draws - first);
+    std::vector<uint64_t> rows(slice_rows);
+    for (int64_t i = 0; i < slice_rows; ++i)
+      rows[i] = static_cast<uint64_t>(c) << 32 | static_cast<uint64_t>(first + i);
+    Noise of_rows = noise.rows(std::move(rows)).stream(Stream::initial);
+    const Tensor x = posterior.sample(y[c], slice_rows, of_rows);
+    result.x.select(1, c).narrow(0, first, used).copy_(x.narrow(0, 0, used));
+    const std::lock_guard lock(mutex);
+    if (observer && observer({.done = ++done, .total = cases * per_case}) == Control::stop)
+      throw Interrupted{};
+  });
   result.log_weight = at::zeros({draws, problem.cases()}, at::kDouble);
   result.mean = posterior.mean(y).to(options_.dtype);
   result.log_evidence = posterior.log_evidence(y);

@@ -18,14 +18,14 @@ GuidedSampler::GuidedSampler(Guidance guidance, std::shared_ptr<const Sampler> s
 Draws GuidedSampler::sample(const Problem& problem, int64_t draws, const Noise& noise,
                             const Observer& observer) const {
   require_batch_of(problem.y, problem.likelihood.forward().codomain(), "measurement.y");
+  require_finite(problem.y, "measurement.y");
   const auto begin = std::chrono::steady_clock::now();
   const Tensor y = problem.y.to(options_.device, options_.dtype);
   Tally tally;
-  const Conditioned conditioned = [&](int64_t of_case, int64_t rows) {
-    const Tensor repeated = y.slice(0, of_case, of_case + 1).expand(with_batch(rows, y.sizes().slice(1)));
+  const Conditioned conditioned = [&](const std::vector<int64_t>& cases) {
+    const Tensor rows = y.index_select(0, at::tensor(cases).to(y.device()));
     return std::visit(
-        [&](const auto& g) { return guide(g, problem.prior, problem.likelihood, repeated, &tally); },
-        guidance_);
+        [&](const auto& g) { return guide(g, problem.prior, problem.likelihood, rows, &tally); }, guidance_);
   };
   Draws result;
   result.x = draw(conditioned, problem.prior->shape(), *sampler_, schedule_, draws, problem.cases(), noise,

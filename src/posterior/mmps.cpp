@@ -81,6 +81,9 @@ std::shared_ptr<const Denoiser> guide(const MmpsOptions& options, std::shared_pt
   if (options.iterations < 1) {
     throw Error("method.iterations", fmt::format("{}: at least 1 is needed", options.iterations));
   }
+  if (!(options.tolerance >= 0)) {
+    throw Error("method.tolerance", fmt::format("{}: at least 0 is needed", options.tolerance));
+  }
   require_batch_of(y, likelihood.forward().codomain(), "mmps.y");
   return std::make_shared<Mmps>(options, std::move(prior), likelihood, std::move(y), tally);
 }

@@ -33,7 +33,7 @@ Tensor from_prior(const MeasureConfig& config, const RunContext& context) {
   if (prior.gaussian) return prior.gaussian->sample(count, noise);
   const int64_t steps = config.sampler.steps.value_or(32);
   const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
-  return draw([&](int64_t, int64_t) { return prior.denoiser; }, prior.denoiser->shape(),
+  return draw([&](const auto&) { return prior.denoiser; }, prior.denoiser->shape(),
               *make_sampler(config.sampler, steps), make_schedule(config.schedule, steps), count, 1, noise,
               context.observer, options)
       .select(1, 0);

@@ -23,7 +23,7 @@ Summary sample(const SampleConfig& config, const RunContext& context) {
   const auto sampler = make_sampler(config.sampler, steps);
   RunFolder folder(context.out, context.force);
   const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
-  const Tensor x = draw([&](int64_t, int64_t) { return prior.denoiser; }, prior.denoiser->shape(), *sampler,
+  const Tensor x = draw([&](const auto&) { return prior.denoiser; }, prior.denoiser->shape(), *sampler,
                         schedule, config.count, 1, Noise(config.seed), context.observer, options)
                        .select(1, 0);
   const double sampling = watch.seconds();

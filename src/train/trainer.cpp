@@ -36,6 +36,11 @@ void check(const TrainOptions& options, const Network& network, const Tensor& da
     if (!(value > 0) || !std::isfinite(value))
       throw Error(field, fmt::format("{}: a positive number is needed", value));
   };
+  const auto not_negative = [](const char* field, double value) {
+    if (!(value >= 0) || !std::isfinite(value))
+      throw Error(field, fmt::format("{}: a number of at least 0 is needed", value));
+  };
+  require_real(data, "data");
   require_batch_of(data, network.shape(), "data");
   if (data.size(0) == 0) throw Error("data", "no rows to learn from");
   require_finite(data, "data");
@@ -44,7 +49,14 @@ void check(const TrainOptions& options, const Network& network, const Tensor& da
   positive("train.batch", static_cast<double>(options.batch));
   positive("train.learning_rate", options.learning_rate);
   positive("train.gradient_clip", options.gradient_clip);
+  not_negative("train.warmup_steps", static_cast<double>(options.warmup_steps));
+  not_negative("train.ema_ratio", options.ema_ratio);
   if (options.sigma_data) positive("train.sigma_data", *options.sigma_data);
+  if (const auto* edm = std::get_if<EdmObjective>(&options.objective)) {
+    if (!std::isfinite(edm->p_mean))
+      throw Error("train.p_mean", fmt::format("{}: a finite number is needed", edm->p_mean));
+    not_negative("train.p_std", edm->p_std);
+  }
 }
 
 }  // namespace
@@ -126,11 +138,13 @@ struct Trainer::Implementation {
     return options.learning_rate * warm * 0.5 * (1 + std::cos(std::numbers::pi * done));
   }
 
-  // Adam with the gradient's norm clipped, then the average. Returns the norm before clipping.
+  // Adam with the gradient's norm clipped, then the average. Returns the norm before clipping; where that is
+  // not finite, the weights stay as they are.
   double update(const std::vector<Tensor>& gradient, double rate) {
     double square = 0;
     for (const Tensor& part : gradient) square += part.square().sum(at::kDouble).item<double>();
     const double norm = std::sqrt(square), clip = std::min(1.0, options.gradient_clip / (norm + 1e-12));
+    if (!std::isfinite(norm)) return norm;
     const double t = static_cast<double>(state.step + 1);
     const double rate1 = rate / (1 - std::pow(beta1, t)), correction2 = std::sqrt(1 - std::pow(beta2, t));
     const double decay = std::pow(0.5, 1 / std::max(1.0, options.ema_ratio * t));
@@ -172,7 +186,7 @@ Trainer::Trainer(std::shared_ptr<const Network> network, Tensor data, TrainOptio
   state.sigma_data = options.sigma_data.value_or(data.std().item<double>());
   if (!(state.sigma_data > 0)) throw Error("data", "all values are equal: there is nothing to learn");
   implementation_.reset(new Implementation{std::move(network),
-                                           std::move(data),
+                                           data.to(at::kFloat),
                                            options,
                                            noise.stream(Stream::order),
                                            noise.stream(Stream::diffusion),
@@ -203,6 +217,8 @@ void Trainer::restore(TrainState state) {
     if (!same)
       throw Error("checkpoint", "its arrays are not those of this network; it belongs to another [network]");
   }
+  // Copies: training changes its arrays in place.
+  for (Weights* w : {&state.weights, &state.average, &state.moment1, &state.moment2}) *w = w->clone();
   implementation_->state = std::move(state);
 }
 
@@ -218,15 +234,17 @@ bool Trainer::run(const Observer& observer) {
     const auto gradient = self.batch_gradient(state.step);
     const double rate = self.learning_rate(state.step);
     const double norm = self.update(gradient.parts, rate);
-    ++state.step;
     if (!std::isfinite(norm)) {
-      throw Error("train", fmt::format("the loss became {} at step {}: lower train.learning_rate ({})",
-                                       gradient.loss, state.step, self.options.learning_rate));
+      throw Error("train", fmt::format("the gradient became {} at step {}, the loss {}: lower "
+                                       "train.learning_rate ({})",
+                                       norm, state.step + 1, gradient.loss, self.options.learning_rate));
     }
+    ++state.step;
     loss = std::isnan(loss) ? gradient.loss : loss + 0.02 * (gradient.loss - loss);
     const double speed =
         static_cast<double>((state.step - first) * self.options.batch) / (seconds_now() - begin);
-    if (observer({state.step, state.total_steps, speed, loss, rate, norm}) == Control::stop) break;
+    if (observer && observer({state.step, state.total_steps, speed, loss, rate, norm}) == Control::stop)
+      break;
   }
   return state.step == state.total_steps;
 }
