@@ -35,7 +35,7 @@ Summary start_summary(const std::string& command, uint64_t seed, const RunContex
   summary["threads"] = context.threads > 0 ? context.threads : available_cores();
   summary["device"] = context.device.str();
   summary["libtorch"] = TORCH_VERSION;
-  summary["blas"] = std::filesystem::path(blas_library()).filename().string();
+  summary["blas"] = blas_library();
   summary["warnings"] = nlohmann::json::array();
   return summary;
 }
@@ -47,7 +47,7 @@ void finish_summary(Summary& summary, const Stopwatch& watch) {
 
 std::string provenance(const std::string& command) {
   return fmt::format("# tweedie {} {}, libtorch {}, {}\n", command, TWEEDIE_VERSION, TORCH_VERSION,
-                     std::filesystem::path(blas_library()).filename().string());
+                     blas_library());
 }
 
 std::string blas_library() {
@@ -60,8 +60,9 @@ std::string blas_library() {
 }
 
 bool blas_is_reference() {
-  const std::string file = std::filesystem::path(blas_library()).filename().string();
-  return file.rfind("libblas.so", 0) == 0;
+  const std::string path = blas_library();
+  const auto names = [&](const char* library) { return path.find(library) != std::string::npos; };
+  return !path.empty() && !names("openblas") && !names("mkl") && !names("blis") && !names("atlas");
 }
 
 int64_t peak_memory_bytes() {
