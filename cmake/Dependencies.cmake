@@ -18,3 +18,4 @@ set(TWEEDIE_LINKED_LIBRARIES
   tomlplusplus::tomlplusplus)
 add_library(tweedie_headers INTERFACE)
 target_link_libraries(tweedie_headers INTERFACE nlohmann_json::nlohmann_json CLI11::CLI11)
+set(TWEEDIE_PRIVATE_LIBRARIES ${TWEEDIE_LINKED_LIBRARIES} tweedie_headers)
