@@ -11,6 +11,11 @@ find_package(nlohmann_json REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
-set(TWEEDIE_PRIVATE_LIBRARIES
-  Threads::Threads ZLIB::ZLIB PNG::PNG JPEG::JPEG Freetype::Freetype PkgConfig::LIBZIP nlohmann_json::nlohmann_json
-  tomlplusplus::tomlplusplus CLI11::CLI11 fmt::fmt)
+
+# What the library's users link too (tweedie-config.cmake finds these again), and what is headers only.
+set(TWEEDIE_LINKED_LIBRARIES
+  Threads::Threads ZLIB::ZLIB PNG::PNG JPEG::JPEG Freetype::Freetype PkgConfig::LIBZIP fmt::fmt
+  tomlplusplus::tomlplusplus)
+add_library(tweedie_headers INTERFACE)
+target_link_libraries(tweedie_headers INTERFACE nlohmann_json::nlohmann_json CLI11::CLI11)
+set(TWEEDIE_PRIVATE_LIBRARIES ${TWEEDIE_LINKED_LIBRARIES} tweedie_headers)

@@ -21,10 +21,10 @@ struct ConjugateGradientOptions {
 };
 
 struct ConjugateGradientResult {
-  Tensor u;           // (rows, ...) of b's dtype
-  Tensor iterations;  // (rows) int64: steps taken
+  Tensor u;                   // (rows, ...) of b's dtype
+  Tensor iterations;          // (rows) int64: steps taken
   std::vector<Tensor> steps;  // (rows) each: u = sum_k steps[k] p_k, p_k the k-th argument of the map
-  Tensor residual;    // (rows) float64: ||b - B u|| / ||b||, 0 where b = 0
+  Tensor residual;            // (rows) float64: ||b - B u|| / ||b||, 0 where b = 0
   Tensor broken;  // (rows) bool: stopped, at its last iterate, by curvature too small or not finite, which
                   // means that B (or the preconditioner) is not positive definite along that row's path
 };

@@ -11,7 +11,8 @@ namespace tweedie {
 // float32 or float64. Carries no gradient. On another device than the CPU the number of rows may matter.
 Tensor row_dot(const Tensor& a, const Tensor& b);
 
-// x M: x (B, n), m (n, k) of x's dtype -> (B, k). No gradient; the number of rows may matter on another device.
+// x M: x (B, n), m (n, k) of x's dtype -> (B, k). No gradient; the number of rows may matter on another
+// device.
 Tensor row_matmul(const Tensor& x, const Tensor& m);
 
 // One factor for each row, (B), ready to broadcast against x: (B, 1, ..., 1) of x's dtype.

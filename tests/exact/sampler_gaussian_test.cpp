@@ -148,7 +148,8 @@ TEST(HeunChurn, VarianceTendsToThePriors) {
   const double coarse = churned_variance({.s_churn = 40}, 200), fine = churned_variance({.s_churn = 40}, 400);
   EXPECT_NEAR(fine, lambda, 0.01);
   EXPECT_LT(std::abs(fine - lambda), 0.5 * std::abs(coarse - lambda));
-  EXPECT_GT(churned_variance({.s_churn = 40, .s_noise = 1.05}, 400), lambda + 0.1);  // too much noise put back
+  EXPECT_GT(churned_variance({.s_churn = 40, .s_noise = 1.05}, 400),
+            lambda + 0.1);  // too much noise put back
 }
 
 }  // namespace
