@@ -4,6 +4,7 @@
 #include "run/services.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include <functional>
 #include <string>

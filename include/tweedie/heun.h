@@ -3,7 +3,6 @@
 
 #include "tweedie/sampler.h"
 
-
 namespace tweedie {
 
 struct HeunOptions {

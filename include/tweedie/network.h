@@ -29,6 +29,7 @@ class Weights {
   Weights clone() const;
   // Cast to dtype on device; 4-d weights become channels-last, which convolutions are fastest in.
   Weights to(at::Device device, at::ScalarType dtype) const;
+  static Tensor cast(const Tensor& weight, at::Device device, at::ScalarType dtype);
   // The same names over other arrays
   Weights with(std::vector<Tensor> tensors) const;
 

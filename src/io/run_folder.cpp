@@ -60,7 +60,7 @@ fs::path replace(const fs::path& from, const fs::path& to) {
 RunFolder::RunFolder(const fs::path& path, bool force, RunMode mode) : force_(force) {
   if (path.empty()) throw Error("output.folder", "is empty, but the name of a folder is meant");
   try {
-    target_ = fs::weakly_canonical(path);
+    target_ = fs::weakly_canonical(fs::absolute(path));
     if (!target_.has_filename()) target_ = target_.parent_path();
     if (fs::exists(target_)) {
       if (!fs::is_directory(target_))

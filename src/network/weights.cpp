@@ -39,12 +39,14 @@ Weights Weights::clone() const {
   return with(std::move(copies));
 }
 
+Tensor Weights::cast(const Tensor& weight, at::Device device, at::ScalarType dtype) {
+  const Tensor result = weight.to(device, dtype);
+  return result.dim() == 4 ? result.contiguous(at::MemoryFormat::ChannelsLast) : result;
+}
+
 Weights Weights::to(at::Device device, at::ScalarType dtype) const {
   std::vector<Tensor> result;
-  for (const Tensor& tensor : tensors_) {
-    Tensor cast = tensor.to(device, dtype);
-    result.push_back(cast.dim() == 4 ? cast.contiguous(at::MemoryFormat::ChannelsLast) : cast);
-  }
+  for (const Tensor& tensor : tensors_) result.push_back(cast(tensor, device, dtype));
   return with(std::move(result));
 }
 

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 namespace tweedie {
 
@@ -106,12 +107,21 @@ struct Trainer::Implementation {
     return result;
   }
 
+  // One thread an array: libtorch's own threads cost more than they save at these sizes, and wait for each
+  // other.
+  void for_each_array(const std::function<void(size_t)>& work) {
+    workers.for_each(static_cast<int64_t>(state.weights.size()),
+                     [&](int64_t i) { work(static_cast<size_t>(i)); });
+  }
+
   // Mean gradient over the batch of the given step, in float32, and the mean loss.
   Gradient batch_gradient(int64_t step) {
     const int64_t batch = options.batch, slices = (batch + slice_rows - 1) / slice_rows;
     std::vector<int64_t> indices(batch);
     for (int64_t i = 0; i < batch; ++i) indices[i] = image(step * batch + i);
-    const Weights cast = state.weights.to(device, dtype);
+    std::vector<Tensor> casts(state.weights.size());
+    for_each_array([&](size_t i) { casts[i] = Weights::cast(state.weights.tensors()[i], device, dtype); });
+    const Weights cast = state.weights.with(std::move(casts));
     std::vector<Gradient> gradients(slices);
     workers.for_each(slices, [&](int64_t slice) {
       const int64_t begin = slice * slice_rows, end = std::min(batch, begin + slice_rows);
@@ -121,13 +131,13 @@ struct Trainer::Implementation {
       gradients[slice] = slice_gradient(cast, data.index_select(0, chosen), std::move(rows));
     });
     const double scale = 1.0 / static_cast<double>(batch * product(network->shape()));
-    Gradient total;
-    for (const Tensor& tensor : state.weights.tensors()) total.parts.push_back(at::zeros_like(tensor));
-    for (const Gradient& gradient : gradients) {
-      total.loss += gradient.loss * scale;
-      for (size_t i = 0; i < total.parts.size(); ++i)
-        total.parts[i].add_(gradient.parts[i].to(at::kCPU, at::kFloat), scale);
-    }
+    Gradient total{0, std::vector<Tensor>(cast.size())};
+    for (const Gradient& gradient : gradients) total.loss += gradient.loss * scale;
+    for_each_array([&](size_t i) {
+      Tensor sum = at::zeros_like(state.weights.tensors()[i]);
+      for (const Gradient& gradient : gradients) sum.add_(gradient.parts[i].to(at::kCPU, at::kFloat), scale);
+      total.parts[i] = sum;
+    });
     return total;
   }
 
@@ -141,14 +151,15 @@ struct Trainer::Implementation {
   // Adam with the gradient's norm clipped, then the average. Returns the norm before clipping; where that is
   // not finite, the weights stay as they are.
   double update(const std::vector<Tensor>& gradient, double rate) {
-    double square = 0;
-    for (const Tensor& part : gradient) square += part.square().sum(at::kDouble).item<double>();
-    const double norm = std::sqrt(square), clip = std::min(1.0, options.gradient_clip / (norm + 1e-12));
+    std::vector<double> squares(gradient.size());
+    for_each_array([&](size_t i) { squares[i] = gradient[i].square().sum(at::kDouble).item<double>(); });
+    const double norm = std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
+    const double clip = std::min(1.0, options.gradient_clip / (norm + 1e-12));
     if (!std::isfinite(norm)) return norm;
     const double t = static_cast<double>(state.step + 1);
     const double rate1 = rate / (1 - std::pow(beta1, t)), correction2 = std::sqrt(1 - std::pow(beta2, t));
     const double decay = std::pow(0.5, 1 / std::max(1.0, options.ema_ratio * t));
-    for (size_t i = 0; i < gradient.size(); ++i) {
+    for_each_array([&](size_t i) {
       const Tensor g = gradient[i] * clip;
       Tensor weight = state.weights.tensors()[i], average = state.average.tensors()[i];
       Tensor m = state.moment1.tensors()[i], v = state.moment2.tensors()[i];
@@ -156,7 +167,7 @@ struct Trainer::Implementation {
       v.mul_(beta2).addcmul_(g, g, 1 - beta2);
       weight.addcdiv_(m, v.sqrt().div_(correction2).add_(adam_epsilon), -rate1);
       average.lerp_(weight, 1 - decay);
-    }
+    });
     return norm;
   }
 

@@ -106,6 +106,19 @@ TEST(IoRunFolder, AppearsWholeAtCommit) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "deep"), {}), 1);
 }
 
+TEST(IoRunFolder, ANameAloneIsInTheWorkingFolder) {
+  const TemporaryFolder folder;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  {
+    RunFolder run("name", false);
+    write_atomically(run.path("file"), std::string("text"));
+    run.commit();
+  }
+  std::filesystem::current_path(before);
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "name" / "file"));
+}
+
 TEST(IoRunFolder, WithoutCommitNothingRemains) {
   const TemporaryFolder folder;
   {
