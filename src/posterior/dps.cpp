@@ -11,8 +11,7 @@
 // the shift of D that moves x' as the paper does is step_size / (tau alpha_t alpha_s) grad_x ||r||.
 
 #include "core/rows.h"
-#include "core/shape.h"
-#include "tweedie/guidance.h"
+#include "posterior/guided_denoiser.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -40,36 +39,25 @@ double ddpm_beta(double sigma) {
                                static_cast<double>(ddpm.train_steps - 1);
 }
 
-class Dps final : public Denoiser {
+class Dps final : public GuidedDenoiser {
  public:
   Dps(const DpsOptions& options, std::shared_ptr<const Denoiser> prior, const GaussianLikelihood& likelihood,
       Tensor y, Tally* tally)
-      : options_(options),
-        prior_(std::move(prior)),
-        likelihood_(likelihood),
-        y_(std::move(y)),
-        tally_(tally) {}
-
-  Shape shape() const override { return prior_->shape(); }
+      : GuidedDenoiser("dps", std::move(prior), likelihood, std::move(y), tally), options_(options) {}
 
  protected:
   Tensor do_mean(const Tensor& x, const Tensor& sigma) const override {
     const ForwardOperator& h = likelihood_.forward();
-    const Linearised prior = linearise(*prior_, x, sigma.dim() == 0 ? sigma : sigma.flatten());
+    const Linearised prior = linearise_prior(x, sigma);
     const Tensor r = y_ - h.apply(prior.mean);
     const Tensor gradient = prior.vjp(h.vjp(prior.mean, r));
-    if (tally_ != nullptr) {
-      tally_->evaluations += x.size(0);
-      tally_->vjps += x.size(0);
-      tally_->operator_applications += 2 * x.size(0);
-    }
+    count(x.size(0), 1, 2);
     return prior.mean + weight(r, sigma, x) * gradient;
   }
 
  private:
   Tensor weight(const Tensor& r, const Tensor& sigma, const Tensor& x) const {
-    const double noise_std = likelihood_.noise_std();
-    if (!options_.step_size) return sigma.square() / (noise_std * noise_std);
+    if (!options_.step_size) return sigma.square() / noise_variance();
     const Tensor norm = row_dot(r, r).sqrt().clamp_min(1e-30);
     Tensor step = sigma.to(at::kDouble).clone().reshape({-1});
     for (int64_t i = 0; i < step.numel(); ++i) {
@@ -80,10 +68,6 @@ class Dps final : public Denoiser {
   }
 
   DpsOptions options_;
-  std::shared_ptr<const Denoiser> prior_;
-  GaussianLikelihood likelihood_;
-  Tensor y_;
-  Tally* tally_;
 };
 
 }  // namespace
@@ -93,7 +77,6 @@ std::shared_ptr<const Denoiser> guide(const DpsOptions& options, std::shared_ptr
   if (options.step_size && !(*options.step_size > 0 && std::isfinite(*options.step_size))) {
     throw Error("method.step_size", fmt::format("{}: a positive number is needed", *options.step_size));
   }
-  require_batch_of(y, likelihood.forward().codomain(), "dps.y");
   return std::make_shared<Dps>(options, std::move(prior), likelihood, std::move(y), tally);
 }
 

@@ -7,8 +7,7 @@
 
 #include "core/conjugate_gradient.h"
 #include "core/rows.h"
-#include "core/shape.h"
-#include "tweedie/guidance.h"
+#include "posterior/guided_denoiser.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -17,47 +16,38 @@ namespace tweedie {
 
 namespace {
 
-class Mmps final : public Denoiser {
+class Mmps final : public GuidedDenoiser {
  public:
   Mmps(const MmpsOptions& options, std::shared_ptr<const Denoiser> prior,
        const GaussianLikelihood& likelihood, Tensor y, Tally* tally)
-      : options_(options),
-        prior_(std::move(prior)),
-        likelihood_(likelihood),
-        y_(std::move(y)),
-        tally_(tally) {}
-
-  Shape shape() const override { return prior_->shape(); }
+      : GuidedDenoiser("mmps", std::move(prior), likelihood, std::move(y), tally), options_(options) {}
 
  protected:
   Tensor do_mean(const Tensor& x, const Tensor& sigma) const override {
     const LinearOperator& a = *likelihood_.linear();
-    const double noise_variance = likelihood_.noise_std() * likelihood_.noise_std();
-    const Linearised prior = linearise(*prior_, x, sigma.dim() == 0 ? sigma : sigma.flatten());
+    const Linearised prior = linearise_prior(x, sigma);
 
     // V A^T p is kept for each direction p of the solve: with u = sum_k s_k p_k, V A^T u = sum_k s_k V A^T
     // p_k costs no further derivative.
     std::vector<Tensor> directions;
     const BatchMap covariance_of_y = [&](const Tensor& p) {
       directions.push_back(sigma.square() * prior.vjp(a.adjoint(p)));
-      return noise_variance * p + a.apply(directions.back());
+      return noise_variance() * p + a.apply(directions.back());
     };
     // V is a covariance, so no curvature lies below noise_variance; a network's V that says otherwise is not
     // believed.
     const auto solve = conjugate_gradient(covariance_of_y, y_ - a.apply(prior.mean),
                                           {.max_iterations = options_.iterations,
                                            .tolerance = options_.tolerance,
-                                           .min_curvature = 0.5 * noise_variance});
+                                           .min_curvature = 0.5 * noise_variance()});
     Tensor mean = prior.mean;
     for (size_t k = 0; k < solve.steps.size(); ++k)
       mean = mean + per_row(solve.steps[k], mean) * directions[k];
 
+    const int64_t vjps = static_cast<int64_t>(directions.size());
+    count(x.size(0), vjps, 1 + 2 * vjps);
     if (tally_ != nullptr) {
-      const int64_t rows = x.size(0), vjps = static_cast<int64_t>(directions.size());
-      tally_->evaluations += rows;
-      tally_->vjps += rows * vjps;
-      tally_->operator_applications += rows * (1 + 2 * vjps);
-      tally_->solves += rows;
+      tally_->solves += x.size(0);
       tally_->broken_solves += solve.broken.sum().item<int64_t>();
     }
     return mean;
@@ -65,10 +55,6 @@ class Mmps final : public Denoiser {
 
  private:
   MmpsOptions options_;
-  std::shared_ptr<const Denoiser> prior_;
-  GaussianLikelihood likelihood_;
-  Tensor y_;
-  Tally* tally_;
 };
 
 }  // namespace
@@ -84,7 +70,6 @@ std::shared_ptr<const Denoiser> guide(const MmpsOptions& options, std::shared_pt
   if (!(options.tolerance >= 0)) {
     throw Error("method.tolerance", fmt::format("{}: at least 0 is needed", options.tolerance));
   }
-  require_batch_of(y, likelihood.forward().codomain(), "mmps.y");
   return std::make_shared<Mmps>(options, std::move(prior), likelihood, std::move(y), tally);
 }
 
