@@ -49,7 +49,8 @@ Finding data_consistency(const Tensor& residual_chi2, int64_t measurements,
   f.status = severe ? Finding::Status::fail : Finding::Status::warn;
   f.message += value > 1 ? ": draws ignore part of the measurement" : ": draws fit the noise";
   f.remedy = value > 1 ? "take more steps or another method (mmps), and check operator, noise std and prior"
-                       : "use mmps instead of dps, or check that the noise std is not overstated";
+                       : "take more steps (coarse ones lose variance) or mmps in place of dps, or check that "
+                         "the noise std is not overstated";
   return f;
 }
 
