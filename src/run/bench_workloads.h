@@ -1,0 +1,54 @@
+#pragma once
+// The pieces of work that tweedie bench measures, each done as the program does it.
+
+#include "tweedie/network.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tweedie {
+
+class Workers;
+
+// One call does the work for so many rows.
+struct Workload {
+  int64_t rows;
+  double flops_per_row;
+  std::function<void()> call;
+};
+
+struct BenchSettings {
+  at::Device device;
+  at::ScalarType dtype;  // what the network computes in
+  std::shared_ptr<Workers> workers;
+};
+
+// A network and the size of the batches it is fed.
+struct BenchNetwork {
+  std::string name;
+  NetworkOptions options;
+  Shape shape;
+  int64_t batch;  // of training
+  bool guided;    // whether it is measured under guidance too
+};
+
+// D(x; sigma) in slices, two for each worker where they are many
+Workload sampling(const BenchNetwork& network, const BenchSettings& settings);
+// One step of the Trainer
+Workload training(const BenchNetwork& network, const BenchSettings& settings);
+// D_y(x; sigma) of mmps with three iterations, on 25% of the pixels, in slices like sampling
+Workload guiding(const BenchNetwork& network, const BenchSettings& settings);
+
+// "unet": the yardstick of all comparisons. "demo": the network of the prior that the demo ships
+// (examples/demo/train.toml). "mlp": vectors.
+const std::vector<BenchNetwork>& bench_networks();
+
+struct NamedWorkload {
+  std::string name;  // "unet.sample"
+  std::function<Workload(const BenchSettings&)> make;
+};
+std::vector<NamedWorkload> bench_workloads();
+
+}  // namespace tweedie
