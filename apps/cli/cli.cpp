@@ -38,7 +38,6 @@ std::string show(const nlohmann::ordered_json& value) {
 }  // namespace
 
 RunContext Shared::context(const std::string& default_out) const {
-  if (threads < 0 || threads > 4096) throw Error("--threads", fmt::format("{}: 1 or more is meant", threads));
   RunContext context;
   context.out = out.empty() ? default_out : out;
   context.force = force;

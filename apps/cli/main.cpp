@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "core/workers.h"
+#include "io/config.h"
 #include "progress_line.h"
 #include "run/context.h"
 #include "tweedie/error.h"
@@ -11,6 +12,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <iostream>
 
 namespace tweedie::cli {
@@ -27,7 +29,11 @@ void keep_memory() {
 
 void add_shared(CLI::App& command, Shared& shared) {
   command.add_option("--out", shared.out, "folder for the results")->type_name("DIR");
-  command.add_option("--seed", shared.seed, "of all randomness; overrides the config")->type_name("N");
+  command.add_option("--seed", shared.seed, "of all randomness; overrides the config")
+      ->type_name("N")
+      ->check([](const std::string& text) {  // CLI11 would take -1 for 2^64 - 1
+        return text[0] == '-' ? text + ", but a whole number >= 0 is meant" : "";
+      });
   command.add_option("--device", shared.device, "cpu, cuda or cuda:i")->type_name("DEVICE");
   command
       .add_option("--dtype", shared.dtype, "of networks: f32 or bf16; by default bf16 where the CPU has it")
@@ -39,6 +45,26 @@ void add_shared(CLI::App& command, Shared& shared) {
   command.add_flag("--json", shared.json, "the summary as JSON on stdout, nothing else there");
   command.add_flag("--quiet", shared.quiet, "no progress line");
   command.add_flag("--force", shared.force, "replace an existing results folder");
+}
+
+// One line on stderr, whatever a file's name or libtorch put into the text.
+int fail(std::string text, int status) {
+  end_progress_line();
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 127; }, ' ');
+  std::cerr << "tweedie: " << text << "\n";
+  return status;
+}
+
+// Why the command line was not understood.
+std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
+  std::string text = error.what();
+  if (const auto words = app.remaining(); app.get_subcommands().empty() && !words.empty()) {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+    text = fmt::format("unknown command '{}'{}", words[0], suggestion(words[0], names));
+  }
+  return text + "; see `tweedie --help`";
 }
 
 int run(int argc, char** argv) {
@@ -58,13 +84,14 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    std::cerr << "tweedie: " << error.what() << "; see `tweedie --help`\n";
-    return 2;
+    return fail(complaint(app, error), 2);
   }
   if (blas_is_reference() && !shared.quiet) {
     std::cerr << "tweedie: the BLAS in use is the slow reference one (" << blas_library()
               << "); install libopenblas0-openmp\n";
   }
+  if (shared.threads < 0 || shared.threads > 4096)
+    throw Error("--threads", fmt::format("{}: 1 to 4096 is meant", shared.threads));
   at::set_num_threads(static_cast<int>(shared.threads > 0 ? shared.threads : available_cores()));
   return action();
 }
@@ -80,27 +107,17 @@ int main(int argc, char** argv) {
   try {
     return cli::run(argc, argv);
   } catch (const Interrupted&) {
-    cli::end_progress_line();
-    std::cerr << "tweedie: interrupted, nothing written\n";
-    return 130;
+    return cli::fail("interrupted, nothing written", 130);
   } catch (const Error& error) {
-    cli::end_progress_line();
-    std::cerr << "tweedie: " << error.what() << "\n";
-    return error.kind() == ErrorKind::resources ? 3 : 2;
+    return cli::fail(error.what(), error.kind() == ErrorKind::resources ? 3 : 2);
   } catch (const std::bad_alloc&) {
-    cli::end_progress_line();
-    std::cerr << "tweedie: out of memory\n";
-    return 3;
+    return cli::fail("out of memory", 3);
   } catch (const c10::Error& error) {
-    cli::end_progress_line();
     const std::string what = error.what_without_backtrace();
     const bool memory =
         what.find("alloc") != std::string::npos || what.find("out of memory") != std::string::npos;
-    std::cerr << "tweedie: " << (memory ? "out of memory: " : "") << what.substr(0, what.find('\n')) << "\n";
-    return memory ? 3 : 2;
+    return cli::fail((memory ? "out of memory: " : "") + what.substr(0, what.find('\n')), memory ? 3 : 2);
   } catch (const std::exception& error) {
-    cli::end_progress_line();
-    std::cerr << "tweedie: " << error.what() << "\n";
-    return 2;
+    return cli::fail(error.what(), 2);
   }
 }

@@ -1,7 +1,19 @@
 #include "cli.h"
 #include "io/config.h"
+#include "run/prior.h"
 
 namespace tweedie::cli {
+
+namespace {
+
+// A .toml is a [prior], perhaps with more: the run.toml of an earlier sample is one.
+Config read_config(const std::filesystem::path& model, const std::vector<std::string>& overrides) {
+  if (model.extension() == ".toml") return Config::read(model, overrides);
+  const std::string text = "[prior]\nmodel = " + to_toml(prior_of(model).model.string()) + "\n";
+  return Config::parse(text, "command line", overrides, std::filesystem::current_path());
+}
+
+}  // namespace
 
 void add_sample(CLI::App& app, Shared& shared, Action& action) {
   CLI::App* command = app.add_subcommand("sample", "draw from a model: MODEL -> RUN/samples.npy");
@@ -32,10 +44,7 @@ void add_sample(CLI::App& app, Shared& shared, Action& action) {
       if (!flags->schedule.empty()) set("schedule.kind", flags->schedule);
       if (flags->count) set("count", *flags->count);
       for (const std::string& more : shared.overrides()) overrides.push_back(more);
-      const std::string text =
-          "[prior]\nmodel = " + to_toml(std::filesystem::absolute(flags->model).string()) + "\n";
-      const auto config =
-          Config::parse(text, "command line", overrides, std::filesystem::current_path()).as<SampleConfig>();
+      const SampleConfig config = read_config(flags->model, overrides).as<SampleConfig>();
       const RunContext context = shared.context("out/sample");
       const Summary summary = sample(config, context);
       auto lines = lines_of(summary, {"prior", "draws", "steps", "network_evaluations", "seconds"});

@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <regex>
 #include <utility>
+#include <vector>
 
 namespace tweedie {
 
@@ -28,6 +30,16 @@ void sync_folder(const fs::path& folder) {
   if (handle < 0) return;
   ::fsync(handle);
   ::close(handle);
+}
+
+void remove_temporaries(const fs::path& folder) {
+  static const std::regex temporary(R"(\..+\.tmp-\d+-\d+)");  // as AtomicFile names them
+  std::error_code ignored;
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    if (std::regex_match(entry.path().filename().string(), temporary)) found.push_back(entry.path());
+  }
+  for (const fs::path& path : found) fs::remove(path, ignored);
 }
 
 AtomicFile::AtomicFile(const fs::path& path) : path_(path), target_(path) {

@@ -28,6 +28,9 @@ class AtomicFile {
 void write_atomically(const std::filesystem::path& path, ByteView bytes);
 void write_atomically(const std::filesystem::path& path, const std::string& text);
 
+// Removes the temporary files that killed programs left in the folder.
+void remove_temporaries(const std::filesystem::path& folder);
+
 // Makes renames in the folder last through a power cut. Does nothing where the file system can't.
 void sync_folder(const std::filesystem::path& folder);
 

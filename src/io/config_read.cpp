@@ -122,7 +122,10 @@ class FieldReader final : public FieldVisitor {
   }
 
   void enter_table(const FieldInfo& info) override {
-    push(lookup(info), join_key(levels_.back().path, info.name));
+    const toml::node* node = lookup(info);
+    const bool absent = levels_.back().absent || (node == nullptr && info.rule.required);
+    push(node, join_key(levels_.back().path, info.name));
+    levels_.back().absent = absent;
   }
 
   void leave_table() override {
@@ -151,6 +154,7 @@ class FieldReader final : public FieldVisitor {
     std::string path, place, kind;
     std::vector<std::string> known;
     std::vector<FieldInfo> missing;
+    bool absent = false;  // a required table that is not there, which says more than that its keys are not
   };
 
   // Overridden text fields take what was typed: --set output.name=1 is the string "1".
@@ -182,7 +186,8 @@ class FieldReader final : public FieldVisitor {
       throw Error(document_.place(path, node->source()),
                   fmt::format("{}: {} is not a table", path, describe(*node)));
     }
-    Level level{node == nullptr ? nullptr : node->as_table(), std::move(path), document_.name, "", {}, {}};
+    Level level{
+        node == nullptr ? nullptr : node->as_table(), std::move(path), document_.name, "", {}, {}, false};
     if (node != nullptr && !level.path.empty()) level.place = document_.place(level.path, node->source());
     levels_.push_back(std::move(level));
   }
@@ -237,7 +242,7 @@ class FieldReader final : public FieldVisitor {
   }
 
   void refuse_missing(const Level& level) const {
-    if (level.missing.empty()) return;
+    if (level.missing.empty() || level.absent) return;
     const FieldInfo& info = level.missing.front();
     const std::string help = *info.help == '\0' ? "" : fmt::format(" ({})", info.help);
     throw Error(level.place, fmt::format("missing key '{}' {}{}", info.name, where(level), help));

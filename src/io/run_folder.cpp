@@ -78,6 +78,8 @@ RunFolder::RunFolder(const fs::path& path, bool force, RunMode mode) : force_(fo
       folder_ = target_;
       return;
     }
+    for (fs::path parent = target_.parent_path(); !fs::exists(parent); parent = parent.parent_path())
+      made_.push_back(parent);
     fs::create_directories(target_.parent_path());
     const std::string stem = fmt::format(".{}.partial-{}", target_.filename().string(), ::getpid());
     folder_ = target_.parent_path() / stem;
@@ -92,7 +94,9 @@ RunFolder::RunFolder(const fs::path& path, bool force, RunMode mode) : force_(fo
 
 RunFolder::~RunFolder() {
   std::error_code ignored;
-  if (pending_) fs::remove_all(folder_, ignored);
+  if (!pending_) return;
+  fs::remove_all(folder_, ignored);
+  for (const fs::path& parent : made_) fs::remove(parent, ignored);  // only where it is empty
 }
 
 void RunFolder::commit() {

@@ -2,6 +2,7 @@
 // The folder that a command leaves its results in. An existing one is never overwritten unless asked.
 
 #include <filesystem>
+#include <vector>
 
 namespace tweedie {
 
@@ -24,13 +25,11 @@ class RunFolder {
   // Where to write the file of this name now.
   std::filesystem::path path(const std::filesystem::path& name) const { return folder_ / name; }
 
-  // Where the results are after commit().
-  const std::filesystem::path& target() const { return target_; }
-
   void commit();
 
  private:
   std::filesystem::path target_, folder_;
+  std::vector<std::filesystem::path> made_;  // folders made to hold it, innermost first
   bool force_;
   bool pending_ = false;
 };

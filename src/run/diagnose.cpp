@@ -23,10 +23,10 @@ void require_infer(const std::filesystem::path& run) {
   std::ifstream file(run / "summary.json");
   if (!file) throw Error(run.string(), "no summary.json in it: a RUN folder of `tweedie infer` is meant");
   const auto summary = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  const std::string command = summary.is_object() ? summary.value("command", "") : "";
+  const auto command = summary.is_object() ? summary.value("command", nlohmann::json()) : summary;
   if (command != "infer") {
     throw Error((run / "summary.json").string(),
-                fmt::format("command '{}': a RUN of `tweedie infer` is meant", command));
+                fmt::format("command {}: a RUN of `tweedie infer` is meant", command.dump()));
   }
 }
 
@@ -39,7 +39,8 @@ Tensor read_draws(const std::filesystem::path& path, const Inference& inference,
   const Tensor x = read_array(path);
   if (x.sizes() != at::IntArrayRef(needed) || !x.is_floating_point()) {
     throw Error(path.string(),
-                fmt::format("shape {}, but run.toml says {}", to_string(x.sizes()), to_string(needed)));
+                fmt::format("{} of shape {}, but floating point of shape {} is meant by run.toml",
+                            toString(x.scalar_type()), to_string(x.sizes()), to_string(needed)));
   }
   return inference.measured.many ? x : x.unsqueeze(1);
 }

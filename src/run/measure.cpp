@@ -18,6 +18,10 @@ namespace {
 
 // Rows [first, first + count) of x: (N, *shape)
 Tensor chosen(const Tensor& x, const MeasureConfig::Measurement& config) {
+  if (config.first >= x.size(0)) {
+    throw Error("measurement.first",
+                fmt::format("{}, but there are {} samples, counted from 0", config.first, x.size(0)));
+  }
   const int64_t count = config.count.value_or(x.size(0) - config.first);
   if (count < 1 || config.first + count > x.size(0)) {
     throw Error("measurement.count", fmt::format("samples {} to {} are asked for, but there are {}",
@@ -27,6 +31,11 @@ Tensor chosen(const Tensor& x, const MeasureConfig::Measurement& config) {
 }
 
 Tensor from_prior(const MeasureConfig& config, const RunContext& context) {
+  if (config.measurement.first > 0) {
+    throw Error("measurement.first",
+                fmt::format("{}, but draws from the prior have no order; give count alone",
+                            config.measurement.first));
+  }
   const LoadedPrior prior = load_prior(*config.prior, context);
   const int64_t count = config.measurement.count.value_or(1);
   Noise noise = Noise(config.seed).stream(Stream::truth);
@@ -73,12 +82,12 @@ Summary measure(const MeasureConfig& config, const RunContext& context) {
   RunFolder folder(context.out, context.force);
   MeasureConfig resolved = config;
   if (auto* mask = std::get_if<MaskOptions>(&resolved.measurement.forward);
-      mask != nullptr && mask->pattern == MaskOptions::Pattern::random) {
-    // Which pixels were kept is part of the measurement.
+      mask != nullptr && mask->pattern != MaskOptions::Pattern::box) {
+    // Which pixels were kept is part of the measurement, and moves with its folder.
     const Tensor ones = at::ones(with_batch(1, forward->codomain()), at::kDouble);
     write_npy(folder.path("mask.npy"), forward->adjoint(ones)[0].ne(0).to(at::kByte));
     mask->pattern = MaskOptions::Pattern::file;
-    mask->file = std::filesystem::absolute(folder.target() / "mask.npy");
+    mask->file = "mask.npy";
   }
   write_npy(folder.path("x.npy"), x);
   write_npy(folder.path("y.npy"), y);

@@ -118,6 +118,7 @@ LoadedPrior load_prior(const PriorConfig& config, const RunContext& context, con
 }
 
 PriorConfig prior_of(const std::filesystem::path& model) {
+  if (model.empty()) throw Error("MODEL", "an empty name: .safetensors, TorchScript .pt or .toml is meant");
   PriorConfig config;
   config.model = std::filesystem::absolute(model);
   return config;

@@ -28,7 +28,11 @@ std::vector<nlohmann::json> read_log(const std::filesystem::path& path, int64_t 
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (entry.is_object() && entry.value("step", last_step + 1) <= last_step) lines.push_back(entry);
+    const auto number = [&](const char* name) {
+      return entry.is_object() && entry.contains(name) && entry[name].is_number();
+    };
+    if (number("step") && number("images") && number("loss") && entry["step"] <= last_step)
+      lines.push_back(entry);
   }
   return lines;
 }
@@ -51,13 +55,14 @@ void write_curve(const std::filesystem::path& path, const std::vector<nlohmann::
 
 }  // namespace
 
-TrainOutcome train(const TrainConfig& config, const RunContext& context, bool resume) {
+TrainOutcome train(const TrainConfig& given, const RunContext& context, bool resume) {
   const Stopwatch watch;
+  TrainConfig config = given;  // with the precision that --dtype asks for, so that run.toml has it
+  if (context.precision != Precision::automatic) config.train.precision = context.precision;
   const Dataset data = load_dataset(config.data);
   if (data.x.dim() < 2) throw Error(data.name, "a list of numbers; (N, *shape) with N samples is needed");
   const Shape shape(data.x.sizes().begin() + 1, data.x.sizes().end());
-  TrainOptions options = config.train;
-  if (context.precision != Precision::automatic) options.precision = context.precision;
+  const TrainOptions& options = config.train;
   const auto network = make_network(config.network, shape);
   Trainer trainer(network, data.x, options, config.seed, context.threads, context.device);
   const std::string training = write_fields(config);
@@ -73,13 +78,15 @@ TrainOutcome train(const TrainConfig& config, const RunContext& context, bool re
     }
     trainer.restore(std::move(checkpoint.state));
     log = read_log(context.out / "log.jsonl", trainer.state().step);
+    remove_temporaries(context.out);
   } else {
     folder.emplace(context.out, context.force, RunMode::live);
   }
   write_atomically(context.out / "run.toml", provenance("train") + training);
-  std::ofstream log_file(context.out / "log.jsonl", std::ios::trunc);
-  for (const auto& line : log) log_file << line.dump() << "\n";
-  if (!log_file.flush()) throw Error((context.out / "log.jsonl").string(), "can't be written");
+  std::string log_so_far;
+  for (const auto& line : log) log_so_far += line.dump() + "\n";
+  write_atomically(context.out / "log.jsonl", log_so_far);
+  std::ofstream log_file(context.out / "log.jsonl", std::ios::app);
 
   const auto save = [&] { write_checkpoint(checkpoint_path, {trainer.state(), training}); };
   if (!resume) save();
