@@ -92,7 +92,8 @@ int run(int argc, char** argv) {
   }
   if (shared.threads < 0 || shared.threads > 4096)
     throw Error("--threads", fmt::format("{}: 1 to 4096 is meant", shared.threads));
-  at::set_num_threads(static_cast<int>(shared.threads > 0 ? shared.threads : available_cores()));
+  // All threads are Workers', over slices: libtorch's own would sum in an order that depends on their number.
+  at::set_num_threads(1);
   return action();
 }
 

@@ -81,10 +81,12 @@ class Images(Scene):
         self.assertNotIn("log_evidence", self.summary("mmps"))
 
     def test_mmps_means_what_the_closed_form_means(self):
-        mmps, exact = self.array("mmps/mean.npy"), self.array("exact/mean.npy")
+        self.tweedie("infer", "infer.toml", *sets(method_iterations=20, method_steps=64), "--out", "converged")
+        mmps, exact = self.array("converged/mean.npy"), self.array("exact/mean.npy")
         std = self.array("exact/std.npy")
         z = [(a - b) / s * math.sqrt(16) for a, b, s in zip(mmps.values, exact.values, std.values)]
-        self.assertLess(statistics.fmean(v * v for v in z), 1.3)  # 1 for exact draws
+        # 15/13 for exact draws, whose 16 also give the std; known to 0.06, as pixels depend on their neighbours
+        self.assertLess(statistics.fmean(v * v for v in z), 15 / 13 + 3 * 0.06)
 
     def test_diagnose_trusts_good_draws(self):
         for run in ("mmps", "exact"):
@@ -211,13 +213,13 @@ class Vectors(Scene):
 
     def test_compare_tells_right_from_wrong(self):
         mmps, exact = "mmps/samples.npy", "exact/samples.npy"
-        done = self.tweedie("compare", mmps, exact, "--tolerance", 0.1)
+        done = self.tweedie("compare", mmps, exact, "--tolerance", 0.04)
         self.assertIn("sliced_wasserstein", done.stdout)
         self.tweedie("infer", "problem/infer.toml", *DPS, "--out", "dps")
-        done = self.tweedie("compare", "dps/samples.npy", exact, "--tolerance", 0.1, "--json", status=1)
+        done = self.tweedie("compare", "dps/samples.npy", exact, "--tolerance", 0.04, "--json", status=1)
         summary = json.loads(done.stdout)
         self.assertIs(summary["within_tolerance"], False)
-        self.assertGreater(summary["sliced_wasserstein"], 0.1)
+        self.assertGreater(summary["sliced_wasserstein"], 0.04)
         self.tweedie("compare", "dps/samples.npy", exact)  # without a tolerance there is no verdict
 
     def test_compare_of_a_set_with_itself_is_zero(self):
@@ -318,6 +320,8 @@ class TensorsOf(pickle.Unpickler):
     def find_class(self, module, name):
         if name == "_rebuild_tensor_v2":
             return lambda storage, offset, shape, *_: Array(tuple(shape), storage[offset:offset + math.prod(shape)], "<f4")
+        if name.startswith("build_"):  # of typed lists
+            return lambda values: values
         return type(name, (), {"__setstate__": lambda self, state: self.__dict__.update(state)})
 
     def persistent_load(self, identity):
