@@ -3,8 +3,8 @@
 
 #include "run/services.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <functional>
 #include <string>

@@ -69,8 +69,7 @@ inline double distance(const Law& law, const Law& exact) {
   const auto white = [f = factor](const Tensor& m) { return at::linalg_solve_triangular(f, m, false); };
   const Tensor ratio = white(white(law.covariance).t());
   const Tensor shift = white((law.mean - exact.mean).unsqueeze(1));
-  const Tensor kl =
-      0.5 * (ratio.trace() + shift.square().sum() - law.mean.numel() - at::logdet(ratio));
+  const Tensor kl = 0.5 * (ratio.trace() + shift.square().sum() - law.mean.numel() - at::logdet(ratio));
   return std::sqrt(kl.item<double>());
 }
 
