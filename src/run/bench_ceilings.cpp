@@ -3,6 +3,7 @@
 #include "core/workers.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 namespace tweedie {
 
@@ -13,7 +14,10 @@ void finish(const Tensor& result) {
   if (!result.device().is_cpu()) result.flatten()[0].item<double>();
 }
 
-double sgemm_gflops(Meter& meter, at::Device device) {
+// The one measurement with libtorch's own threads: one product over all cores.
+double sgemm_gflops(Meter& meter, Workers& workers, at::Device device) {
+  const int own_threads = at::get_num_threads();
+  at::set_num_threads(static_cast<int>(workers.threads()));
   constexpr int64_t n = 2048;
   const Tensor a = at::full({n, n}, 0.5, device), b = at::full({n, n}, 0.25, device);
   Tensor c = at::empty({n, n}, device);
@@ -21,6 +25,7 @@ double sgemm_gflops(Meter& meter, at::Device device) {
     at::mm_out(c, a, b);
     finish(c);
   });
+  at::set_num_threads(own_threads);
   return rate * 2e-9 * n * n * n;
 }
 
@@ -67,7 +72,7 @@ int64_t ceiling_count(bool bf16) {
 
 Ceilings measure_ceilings(Meter& meter, Workers& workers, at::Device device, bool bf16) {
   Ceilings ceilings;
-  ceilings.sgemm_gflops = sgemm_gflops(meter, device);
+  ceilings.sgemm_gflops = sgemm_gflops(meter, workers, device);
   ceilings.conv_f32_gflops = conv_gflops(meter, workers, device, at::kFloat);
   if (bf16) ceilings.conv_bf16_gflops = conv_gflops(meter, workers, device, at::kBFloat16);
   ceilings.copy_gbps = copy_gbps(meter, workers, device);
