@@ -55,7 +55,7 @@ TEST(Bench, NamesAreThoseOfTheContract) {
   EXPECT_EQ(std::set(names.begin(), names.end()).size(), names.size());
 }
 
-// What bench/peers.py counts, layer by layer, as its networks run: they are the same.
+// Layer by layer, by hand: what the benches divide by.
 TEST(Bench, NetworksHaveTheSizeOfTheirPeers) {
   std::vector<double> flops;
   for (const BenchNetwork& bench : bench_networks())
