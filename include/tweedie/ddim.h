@@ -16,7 +16,8 @@ class Ddim final : public Sampler {
   int64_t evaluations(bool) const override { return 1; }
 
  protected:
-  Tensor do_step(const Denoiser&, const Tensor& x, double from, double to, Noise& noise) const override;
+  Tensor do_step(const Denoiser&, const Tensor& x, double from, double to, Noise& noise,
+                 StepMemory&) const override;
 
  private:
   double eta_;

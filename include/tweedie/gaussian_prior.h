@@ -5,14 +5,13 @@
 //   Sigma = U diag(lambda) U^T + rest (I - U U^T),  U (d, r) orthonormal,
 // so that each map costs O(d r) after one eigendecomposition in float64. Singular covariances are allowed.
 
-#include "tweedie/denoiser.h"
-#include "tweedie/noise.h"
+#include "tweedie/analytic_prior.h"
 
 #include <optional>
 
 namespace tweedie {
 
-class GaussianPrior final : public Denoiser {
+class GaussianPrior final : public AnalyticPrior {
  public:
   // mean: (*shape), d coordinates in all. Every array is float32 or float64 and finite.
 
@@ -28,12 +27,11 @@ class GaussianPrior final : public Denoiser {
   static GaussianPrior fit(const Tensor& data, std::optional<int64_t> rank = std::nullopt);
 
   Shape shape() const override { return shape_; }
-  int64_t dimension() const { return exact_.mean.numel(); }
 
-  // N draws (N, *shape)
-  Tensor sample(int64_t draws, Noise& noise, at::ScalarType dtype = at::kDouble) const;
-  // log N(x; m, Sigma + sigma^2 I) in nats, (B) float64. Throws Error when Sigma + sigma^2 I is singular.
-  Tensor log_prob(const Tensor& x, double sigma = 0) const;
+  Tensor sample(int64_t draws, Noise& noise, at::ScalarType dtype = at::kDouble) const override;
+  // Throws Error when Sigma + sigma^2 I is singular.
+  Tensor log_prob(const Tensor& x, double sigma = 0) const override;
+  std::unique_ptr<const ExactPosterior> condition(const Tensor& matrix, double noise_std) const override;
   // Sigma v, row by row: (B, d) -> (B, d) float64
   Tensor covariance_times(const Tensor& v) const;
 

@@ -20,7 +20,8 @@ class Heun final : public Sampler {
   int64_t evaluations(bool last) const override { return last ? 1 : 2; }
 
  protected:
-  Tensor do_step(const Denoiser&, const Tensor& x, double from, double to, Noise& noise) const override;
+  Tensor do_step(const Denoiser&, const Tensor& x, double from, double to, Noise& noise,
+                 StepMemory&) const override;
 
  private:
   HeunOptions options_;

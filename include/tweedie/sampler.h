@@ -8,13 +8,21 @@
 
 namespace tweedie {
 
+// What a multistep sampler keeps of the step before, one for each batch that walks.
+struct StepMemory {
+  Tensor mean;      // D there; undefined before the first step
+  double from = 0;  // its level
+};
+
 class Sampler {
  public:
   virtual ~Sampler() = default;
 
   // x: (B, *shape) at noise level `from` -> the same at level `to`, 0 <= to < from. The update is done in x's
-  // dtype.
+  // dtype. Steps of one walk share a memory; a step without one is a walk of its own.
   Tensor step(const Denoiser& denoiser, const Tensor& x, double from, double to, Noise& noise) const;
+  Tensor step(const Denoiser& denoiser, const Tensor& x, double from, double to, Noise& noise,
+              StepMemory& memory) const;
 
   // Denoiser evaluations of a step: the last one goes to level 0.
   virtual int64_t evaluations(bool last) const = 0;
@@ -23,7 +31,8 @@ class Sampler {
   }
 
  protected:
-  virtual Tensor do_step(const Denoiser&, const Tensor& x, double from, double to, Noise& noise) const = 0;
+  virtual Tensor do_step(const Denoiser&, const Tensor& x, double from, double to, Noise& noise,
+                         StepMemory& memory) const = 0;
 };
 
 // Every step of a schedule for one batch; x: (B, *shape) at level sigma[0], of standard deviation

@@ -29,7 +29,7 @@ Draws GuidedSampler::sample(const Problem& problem, int64_t draws, const Noise& 
   };
   Draws result;
   result.x = draw(conditioned, problem.prior->shape(), *sampler_, schedule_, draws, problem.cases(), noise,
-                  observer, options_);
+                  observer, options_, &result.run);
   result.log_weight = at::zeros({draws, problem.cases()}, at::kDouble);
 
   // Work per row, the filling-up of the last slice left out.

@@ -1,6 +1,7 @@
 #include "tweedie/denoiser.h"
 
 #include "core/shape.h"
+#include "tweedie/analytic_prior.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -38,6 +39,10 @@ Tensor scalar(double sigma) {
 }
 
 }  // namespace
+
+int64_t AnalyticPrior::dimension() const {
+  return product(shape());
+}
 
 Tensor Denoiser::mean(const Tensor& x, const Tensor& sigma) const {
   const at::NoGradGuard no_grad;

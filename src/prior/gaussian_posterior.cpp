@@ -67,4 +67,12 @@ Tensor GaussianPosterior::sample(const Tensor& y, int64_t draws, Noise& noise) c
   return (prior_.flat_mean() + x + at::matmul(innovation, gain_)).reshape(with_batch(draws, prior_.shape()));
 }
 
+std::shared_ptr<const AnalyticPrior> GaussianPosterior::given(const Tensor& y) const {
+  return std::make_shared<GaussianPrior>(GaussianPrior::full(mean(y.reshape({1, -1}))[0], covariance()));
+}
+
+std::unique_ptr<const ExactPosterior> GaussianPrior::condition(const Tensor& matrix, double noise_std) const {
+  return std::make_unique<GaussianPosterior>(*this, matrix, noise_std);
+}
+
 }  // namespace tweedie

@@ -8,21 +8,22 @@
 
 namespace tweedie {
 
-class GaussianPosterior {
+class GaussianPosterior final : public ExactPosterior {
  public:
   // matrix: A (m, d) over the flat coordinates of the prior; noise_std >= 0. Throws Error when S is singular.
   GaussianPosterior(GaussianPrior prior, const Tensor& matrix, double noise_std);
 
   // All float64. y: (C, m), one row for each case.
-  Tensor mean(const Tensor& y) const;          // (C, *shape)
-  Tensor log_evidence(const Tensor& y) const;  // log p(y) in nats, (C)
+  Tensor mean(const Tensor& y) const override;
+  Tensor log_evidence(const Tensor& y) const override;
 
   // The same for every y
   Tensor covariance() const;  // (d, d)
   Tensor variance() const;    // its diagonal, (*shape)
 
   // Draws (N, *shape) for one y: (m). Matheron's rule: x + K (y - A x - noise_std n) with x from the prior.
-  Tensor sample(const Tensor& y, int64_t draws, Noise& noise) const;
+  Tensor sample(const Tensor& y, int64_t draws, Noise& noise) const override;
+  std::shared_ptr<const AnalyticPrior> given(const Tensor& y) const override;
 
  private:
   Tensor residual(const Tensor& y) const;  // y - A m

@@ -95,9 +95,11 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   if (bad > 0) {
     throw Error(
         "infer",
-        fmt::format("{} of {} values of the draws are not finite: the method diverged; use more steps, "
-                    "mmps instead of dps, or dtype f32",
-                    bad, result.x.numel()));
+        fmt::format(
+            "{} of {} values of the draws are not finite: the method diverged{}; use more steps, "
+            "mmps instead of dps, or dtype f32",
+            bad, result.x.numel(),
+            result.run.non_finite_step ? fmt::format(" at step {}", *result.run.non_finite_step) : ""));
   }
   const Tensor x = result.x.to(at::kDouble);
   const Tensor mean = result.mean ? result.mean->to(at::kDouble) : x.mean(0);

@@ -16,7 +16,8 @@ Ddim::Ddim(const DdimOptions& options) : eta_(options.eta) {
   if (!(eta_ >= 0 && eta_ <= 1)) throw Error("sampler.eta", fmt::format("{}, but 0 to 1 is meant", eta_));
 }
 
-Tensor Ddim::do_step(const Denoiser& denoiser, const Tensor& x, double t, double s, Noise& noise) const {
+Tensor Ddim::do_step(const Denoiser& denoiser, const Tensor& x, double t, double s, Noise& noise,
+                     StepMemory&) const {
   const Tensor d = denoiser.mean(x, t);
   const double v = eta_ * (s / t) * std::sqrt(t * t - s * s);
   const Tensor next = d + (std::sqrt(s * s - v * v) / t) * (x - d);

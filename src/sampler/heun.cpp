@@ -32,7 +32,8 @@ Heun::Heun(const HeunOptions& options, int64_t steps) : options_(options) {
   gamma_ = std::min(options.s_churn / static_cast<double>(steps), std::numbers::sqrt2 - 1);
 }
 
-Tensor Heun::do_step(const Denoiser& denoiser, const Tensor& x0, double t, double s, Noise& noise) const {
+Tensor Heun::do_step(const Denoiser& denoiser, const Tensor& x0, double t, double s, Noise& noise,
+                     StepMemory&) const {
   const double gamma = options_.s_min <= t && t <= options_.s_max ? gamma_ : 0;
   const double t_hat = (1 + gamma) * t;
   Tensor x = x0;
