@@ -86,7 +86,7 @@ void fields(FieldVisitor& visit, InferConfig::Measurement& o) {
   visit(o.noise, {"noise", "", {.required = true}});
 }
 
-void fields(FieldVisitor& visit, InferConfig::Method& o) {
+void fields(FieldVisitor& visit, MethodConfig& o) {
   visit.flatten(o.rule);
   visit(o.steps, {"steps", "of the sampler", {.min = 1, .max = 1e6}});
   visit(o.draws, {"draws", "for each case", {.min = 1, .max = 1e8}});

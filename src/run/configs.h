@@ -79,6 +79,13 @@ struct MeasureConfig {
   SamplerConfig sampler;
 };
 
+// How to condition on y.
+struct MethodConfig {
+  std::variant<MmpsOptions, DpsOptions, ExactOptions> rule;
+  std::optional<int64_t> steps;
+  int64_t draws = 16;
+};
+
 struct InferConfig {
   uint64_t seed = 0;
   PriorConfig prior;
@@ -91,11 +98,7 @@ struct InferConfig {
   } measurement;
   Schedule schedule = Karras{};
   SamplerConfig sampler;
-  struct Method {
-    std::variant<MmpsOptions, DpsOptions, ExactOptions> rule;
-    std::optional<int64_t> steps;
-    int64_t draws = 16;
-  } method;
+  MethodConfig method;
 };
 
 void fields(FieldVisitor& visit, GaussianOptions& o);
@@ -109,7 +112,7 @@ void fields(FieldVisitor& visit, GaussianNoiseOptions& o);
 void fields(FieldVisitor& visit, MeasureConfig::Measurement& o);
 void fields(FieldVisitor& visit, MeasureConfig& o);
 void fields(FieldVisitor& visit, InferConfig::Measurement& o);
-void fields(FieldVisitor& visit, InferConfig::Method& o);
+void fields(FieldVisitor& visit, MethodConfig& o);
 void fields(FieldVisitor& visit, InferConfig& o);
 
 }  // namespace tweedie

@@ -8,9 +8,9 @@
 #include "io/image.h"
 #include "io/run_folder.h"
 #include "run/figures.h"
+#include "run/method.h"
 #include "run/services.h"
 #include "tweedie/array_io.h"
-#include "tweedie/guidance.h"
 #include "tweedie/metrics.h"
 
 #include <ATen/ATen.h>
@@ -19,17 +19,6 @@
 namespace tweedie {
 
 namespace {
-
-constexpr int64_t default_steps = 32;
-
-int64_t steps_of(const InferConfig& config) {
-  if (std::holds_alternative<ExactOptions>(config.method.rule)) return 0;
-  const auto &a = config.method.steps, &b = config.sampler.steps;
-  if (a && b && *a != *b) {
-    throw Error("method.steps", fmt::format("{}, but sampler.steps is {}; one number is meant", *a, *b));
-  }
-  return a ? *a : b.value_or(default_steps);
-}
 
 // How the figure and the summary score against the truth, per case.
 struct Score {
@@ -62,7 +51,7 @@ double range_of(const LoadedPrior& prior, const Tensor& truth) {
 }  // namespace
 
 Inference set_up(const InferConfig& config, const RunContext& context) {
-  const int64_t steps = steps_of(config);
+  const int64_t steps = steps_of(config.method, config.sampler);
   LoadedPrior prior = load_prior(config.prior, context);
   Measured measured = load_measurement(config.measurement, prior.denoiser->shape());
   return {std::move(prior), std::move(measured), steps};
@@ -74,14 +63,8 @@ Draws run_inference(const Inference& inference, const InferConfig& config, const
       .threads = context.threads, .dtype = inference.prior.dtype, .device = context.device};
   const Problem problem{inference.prior.denoiser, inference.measured.likelihood,
                         inference.measured.y.slice(0, 0, cases)};
-  const auto guided = [&](const Guidance& guidance) {
-    return GuidedSampler(guidance, make_sampler(config.sampler, steps), make_schedule(config.schedule, steps),
-                         options)
-        .sample(problem, draws, Noise(config.seed), context.observer);
-  };
-  if (const auto* mmps = std::get_if<MmpsOptions>(&config.method.rule)) return guided(*mmps);
-  if (const auto* dps = std::get_if<DpsOptions>(&config.method.rule)) return guided(*dps);
-  return ExactSampler(options).sample(problem, draws, Noise(config.seed), context.observer);
+  return make_method(config.method, config.sampler, config.schedule, steps, options)
+      ->sample(problem, draws, Noise(config.seed), context.observer);
 }
 
 Summary infer(const InferConfig& config, const RunContext& context) {
@@ -107,7 +90,7 @@ Summary infer(const InferConfig& config, const RunContext& context) {
 
   Summary summary = start_summary("infer", config.seed, context);
   for (const std::string& warning : result.run.warnings) summary["warnings"].push_back(warning);
-  std::visit([&](const auto& rule) { summary["method"] = rule.kind; }, config.method.rule);
+  summary["method"] = name_of(config.method);
   summary["prior"] = inference.prior.description;
   summary["draws"] = draws;
   summary["cases"] = cases;

@@ -1,0 +1,55 @@
+#include "run/method.h"
+
+#include "run/prior.h"
+
+#include <fmt/format.h>
+
+namespace tweedie {
+
+namespace {
+
+constexpr int64_t default_steps = 32;
+
+// What a method may need of the rest of the config.
+struct Walk {
+  const SamplerConfig& sampler;
+  const Schedule& schedule;
+  int64_t steps;
+  const DrawOptions& options;
+};
+using MethodPtr = std::unique_ptr<const PosteriorSampler>;
+
+// Every guidance: any sampler, any schedule.
+template <class Guide>
+MethodPtr make(const Guide& guide, const Walk& w) {
+  return std::make_unique<GuidedSampler>(guide, make_sampler(w.sampler, w.steps),
+                                         make_schedule(w.schedule, w.steps), w.options);
+}
+
+MethodPtr make(const ExactOptions&, const Walk& w) {
+  return std::make_unique<ExactSampler>(w.options);
+}
+
+}  // namespace
+
+int64_t steps_of(const MethodConfig& method, const SamplerConfig& sampler) {
+  if (std::holds_alternative<ExactOptions>(method.rule)) return 0;
+  const auto &a = method.steps, &b = sampler.steps;
+  if (a && b && *a != *b) {
+    throw Error("method.steps", fmt::format("{}, but sampler.steps is {}; one number is meant", *a, *b));
+  }
+  return a ? *a : b.value_or(default_steps);
+}
+
+std::unique_ptr<const PosteriorSampler> make_method(const MethodConfig& method, const SamplerConfig& sampler,
+                                                    const Schedule& schedule, int64_t steps,
+                                                    const DrawOptions& options) {
+  const Walk walk{sampler, schedule, steps, options};
+  return std::visit([&](const auto& rule) { return make(rule, walk); }, method.rule);
+}
+
+std::string name_of(const MethodConfig& method) {
+  return std::visit([](const auto& rule) { return std::string(rule.kind); }, method.rule);
+}
+
+}  // namespace tweedie
