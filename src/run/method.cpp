@@ -1,6 +1,7 @@
 #include "run/method.h"
 
 #include "run/prior.h"
+#include "tweedie/error.h"
 
 #include <fmt/format.h>
 
