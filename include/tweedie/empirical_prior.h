@@ -10,8 +10,8 @@ namespace tweedie {
 
 class EmpiricalPrior final : public AnalyticPrior {
  public:
-  // data: (N, *shape), finite, float32 or float64, kept as it is; weights: (N), >= 0 with sum 1, or undefined
-  // for equal ones
+  // data: (N, *shape), finite, float32 or float64, kept in float64; weights: (N), >= 0 with sum 1, or
+  // undefined for equal ones
   explicit EmpiricalPrior(Tensor data, Tensor weights = {});
 
   Shape shape() const override;
@@ -29,8 +29,9 @@ class EmpiricalPrior final : public AnalyticPrior {
   // log of the unnormalised responsibilities (B, N), float64
   Tensor log_responsibilities(const Tensor& x, const Tensor& sigma) const;
 
-  Tensor data_;        // (N, *shape)
-  Tensor log_weight_;  // (N) float64
+  Tensor data_;         // (N, *shape) float64
+  Tensor half_square_;  // (N): |x_i|^2 / 2
+  Tensor log_weight_;   // (N) float64
 };
 
 }  // namespace tweedie

@@ -7,6 +7,8 @@
 
 #include "tweedie/analytic_prior.h"
 
+#include <optional>
+
 namespace tweedie {
 
 class MixturePrior final : public AnalyticPrior {
@@ -42,8 +44,13 @@ class MixturePrior final : public AnalyticPrior {
 
  private:
   struct Components;
+  struct Terms;
   friend class MixturePosterior;
   MixturePrior(Shape shape, std::shared_ptr<const Components> components);
+
+  const Components& in(const Tensor& x) const;
+  Terms terms(const Tensor& x, const Tensor& sigma) const;
+  std::optional<Tensor> fast_mean(const Tensor& x, const Tensor& sigma) const;
 
   Shape shape_;
   std::shared_ptr<const Components> components_;

@@ -12,6 +12,20 @@ void fields(FieldVisitor& visit, GaussianOptions& o) {
   visit(o.data, {"data", "fit mean and covariance to a data set"});
 }
 
+void fields(FieldVisitor& visit, MixtureOptions& o) {
+  visit(o.weights, {"weights", "(K), sum 1", {.required = true}});
+  visit(o.means, {"means", "(K, *shape)", {.required = true}});
+  visit(o.covariances, {"covariances", "(K, d, d) over the flattened shape"});
+  visit(o.variances, {"variances", "(K, *shape): diagonal covariances"});
+  visit(o.factors, {"factors", "(K, d, r): covariances F F^T + std^2 I"});
+  visit(o.std, {"std", "isotropic part", {.min = 0}});
+}
+
+void fields(FieldVisitor& visit, EmpiricalOptions& o) {
+  visit(o.count, {"count", "the first so many samples; all when not given", {.min = 1, .max = 1e8}});
+  visit(o.data, {"data", "the samples", {.required = true}});
+}
+
 void fields(FieldVisitor& visit, TorchScriptFile& o) {
   visit(o.file, {"file", "a module saved with torch.jit, called as f(x, t)", {.required = true}});
   visit(o.shape, {"shape", "of one draw; the module's attribute `shape` when not given", {.min = 1}});

@@ -18,6 +18,21 @@ struct GaussianOptions {
   std::optional<int64_t> rank;
 };
 
+// sum_k w_k N(m_k, Sigma_k) from files. One of the forms of the covariances is given: covariances (K, d, d);
+// variances (K, *shape); factors (K, d, r) with std: F F^T + std^2 I; std alone: std^2 I.
+struct MixtureOptions {
+  static constexpr const char* kind = "gaussian-mixture";
+  std::filesystem::path weights, means, covariances, variances, factors;
+  std::optional<double> std;
+};
+
+// The samples of a data set themselves, each with the same weight.
+struct EmpiricalOptions {
+  static constexpr const char* kind = "empirical";
+  DataOptions data;
+  std::optional<int64_t> count;  // the first so many; all when not given
+};
+
 struct TorchScriptFile {
   static constexpr const char* kind = "torchscript";
   std::filesystem::path file;
@@ -30,7 +45,7 @@ struct TorchScriptFile {
 // own), or the prior itself.
 struct PriorConfig {
   std::filesystem::path model;
-  std::optional<std::variant<GaussianOptions, TorchScriptFile>> analytic;
+  std::optional<std::variant<GaussianOptions, MixtureOptions, EmpiricalOptions, TorchScriptFile>> analytic;
 };
 
 struct PriorFile {  // what a MODEL.toml holds
@@ -102,6 +117,8 @@ struct InferConfig {
 };
 
 void fields(FieldVisitor& visit, GaussianOptions& o);
+void fields(FieldVisitor& visit, MixtureOptions& o);
+void fields(FieldVisitor& visit, EmpiricalOptions& o);
 void fields(FieldVisitor& visit, TorchScriptFile& o);
 void fields(FieldVisitor& visit, PriorConfig& o);
 void fields(FieldVisitor& visit, PriorFile& o);

@@ -5,10 +5,14 @@
 #include "io/config.h"
 #include "io/model.h"
 #include "tweedie/array_io.h"
+#include "tweedie/empirical_prior.h"
+#include "tweedie/mixture_prior.h"
 #include "tweedie/torchscript_prior.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace tweedie {
 
@@ -20,10 +24,12 @@ Tensor read_real(const std::filesystem::path& path) {
   return array.to(at::kDouble);
 }
 
-LoadedPrior wrap(GaussianPrior prior, std::string description) {
+template <class Prior>
+LoadedPrior wrap(Prior prior, std::string description) {
   LoadedPrior result;
-  result.gaussian = std::make_shared<GaussianPrior>(std::move(prior));
-  result.denoiser = result.gaussian;
+  const auto shared = std::make_shared<Prior>(std::move(prior));
+  if constexpr (std::is_same_v<Prior, GaussianPrior>) result.gaussian = shared;
+  result.denoiser = result.analytic = shared;
   result.dtype = at::kDouble;
   result.description = std::move(description);
   return result;
@@ -66,6 +72,37 @@ LoadedPrior load(const GaussianOptions& o, const RunContext&, const std::string&
                 "Gaussian, low rank");
   }
   return wrap(GaussianPrior::diagonal(mean, at::full_like(mean, std * std)), "Gaussian, isotropic");
+}
+
+LoadedPrior load(const MixtureOptions& o, const RunContext&, const std::string& place) {
+  const int forms = !o.covariances.empty() + !o.variances.empty() + (!o.factors.empty() || o.std.has_value());
+  if (forms != 1) {
+    throw Error(
+        place,
+        fmt::format("{} of covariances, variances, and factors and/or std are given; exactly one is meant",
+                    forms == 0 ? "none" : "several"));
+  }
+  const Tensor weights = read_real(o.weights), means = read_real(o.means);
+  const std::string text = fmt::format("Gaussian mixture, {} components", weights.numel());
+  const Tensor std = at::scalar_tensor(o.std.value_or(0), at::kDouble);
+  if (!o.covariances.empty())
+    return wrap(MixturePrior::full(weights, means, read_real(o.covariances)), text + ", full covariances");
+  if (!o.variances.empty())
+    return wrap(MixturePrior::diagonal(weights, means, read_real(o.variances)), text + ", diagonal");
+  if (!o.factors.empty())
+    return wrap(MixturePrior::low_rank(weights, means, read_real(o.factors), std.square()),
+                text + ", low rank");
+  return wrap(MixturePrior::isotropic(weights, means, std), text + ", isotropic");
+}
+
+LoadedPrior load(const EmpiricalOptions& o, const RunContext&, const std::string&) {
+  const Dataset data = load_dataset(o.data);
+  const int64_t count = std::min(o.count.value_or(data.x.size(0)), data.x.size(0));
+  LoadedPrior result =
+      wrap(EmpiricalPrior(data.x.slice(0, 0, count)), fmt::format("{} samples of {}", count, data.name));
+  result.low = data.low;
+  result.high = data.high;
+  return result;
 }
 
 LoadedPrior load(const TorchScriptFile& o, const RunContext&, const std::string&) {

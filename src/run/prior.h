@@ -9,6 +9,7 @@ namespace tweedie {
 
 struct LoadedPrior {
   std::shared_ptr<const Denoiser> denoiser;
+  std::shared_ptr<const AnalyticPrior> analytic;  // the same, when it is one
   std::shared_ptr<const GaussianPrior> gaussian;  // the same, when it is one
   std::optional<double> low, high;                // range of the data, where known
   at::ScalarType dtype = at::kFloat;              // for the sampler's state
