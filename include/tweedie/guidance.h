@@ -2,7 +2,7 @@
 // Guidance: a conditioned prior is a prior. Each is a Denoiser for p(x | y) made from one for p(x), so that
 // every sampler runs it; its network runs once per evaluation, value and derivative sharing the forward pass.
 //   D_y(x) = D(x) + sigma^2 grad_x log p(y | x_sigma = x),   and they differ in how they approximate the
-//   gradient.
+//   gradient. J = dD/dx.
 
 #include "tweedie/posterior.h"
 
@@ -13,8 +13,8 @@ namespace tweedie {
 
 // Diffusion posterior sampling, Chung et al. 2023: p(y | x_sigma) ~ p(y | x_0 = D), which drops Cov[x_0 |
 // x_sigma]:
-//   D_y = D + sigma^2 / noise_std^2 J^T A^T (y - A D),  J = dD/dx.
-// Under-dispersed and stiff at small noise.
+//   D_y = D + sigma^2 / noise_std^2 J^T A^T (y - A D).
+// Under-dispersed and stiff at small noise; noise_std > 0.
 struct DpsOptions {
   static constexpr const char* kind = "dps";
   // The paper's practical rule (its algorithm 1, zeta'): instead of the likelihood's own weight, each of 1000
@@ -32,7 +32,53 @@ struct MmpsOptions {
   double tolerance = 1e-3;  // relative residual at which they stop
 };
 
-using Guidance = std::variant<DpsOptions, MmpsOptions>;
+// Pseudoinverse-guided diffusion, Song et al. 2023: Cov[x_0 | x_sigma] ~ r^2 I with r^2 = sigma^2 v /
+// (sigma^2 + v):
+//   D_y = D + sigma^2 J^T A^T (noise_std^2 I + r^2 A A^T)^{-1} (y - A D).
+// Exact for priors N(m, v I). noise_std = 0 takes the pseudoinverse. Linear operators only.
+struct PigdmOptions {
+  static constexpr const char* kind = "pigdm";
+  std::optional<double> data_variance;  // v > 0, of one coordinate of x; estimate_data_variance without it
+};
+
+// The mean variance of a coordinate of x_0. For analytic priors tr Cov[x_0] / d by Tweedie's formula at a
+// noise level that outweighs the prior, over at most 256 coordinates spread evenly; for networks with the EDM
+// preconditioning the sigma_data^2 they were trained with. Throws Error(method.data_variance) for others,
+// which do not know it. A function of the prior alone: no randomness.
+double estimate_data_variance(const Denoiser& prior);
+
+// Tweedie moment projected diffusion, Boys et al. 2023: MMPS with A V A^T replaced by the diagonal matrix of
+// its row sums, which one vjp gives (the paper's row-sum approximation):
+//   D_y = D + V A^T [(y - A D) / (noise_std^2 + max(0, A V A^T 1))].
+// Exact for Gaussian priors where A V A^T is diagonal. noise_std > 0. Linear operators only.
+struct TmpdOptions {
+  static constexpr const char* kind = "tmpd";
+};
+
+// Denoising diffusion null-space model, Wang, Yu, Zhang 2023: the measured part of D is replaced,
+//   D_y = D + A^+ (y - A D).
+// It ignores noise_std; ddnm-plus (tweedie/ddrm.h) does not. The paper's sampler is ddim with eta 0.85.
+// Linear operators only.
+struct DdnmOptions {
+  static constexpr const char* kind = "ddnm";
+};
+
+// E[x_0 | x_sigma, y] itself, for an AnalyticPrior and a linear operator: what is left of a sampler's error
+// is its discretisation.
+struct OracleOptions {
+  static constexpr const char* kind = "oracle";
+};
+
+// Classifier-free guidance (tweedie/classifier_guidance.h) between an AnalyticPrior and its oracle:
+//   D_gamma = D + gamma (D_y - D).
+// Unless gamma = 1 it samples neither p(x | y) nor p(x) p(y | x)^gamma.
+struct CfgOptions {
+  static constexpr const char* kind = "cfg";
+  double scale = 1;  // gamma >= 0
+};
+
+using Guidance =
+    std::variant<DpsOptions, MmpsOptions, PigdmOptions, TmpdOptions, DdnmOptions, OracleOptions, CfgOptions>;
 
 // Work and trouble counted over all threads.
 struct Tally {
@@ -41,11 +87,24 @@ struct Tally {
       broken_solves{0};  // systems, and those stopped by a curvature that V forbids
 };
 
-// y: (B, *codomain), one for each row that will be denoised. tally may be null.
-std::shared_ptr<const Denoiser> guide(const DpsOptions& options, std::shared_ptr<const Denoiser> prior,
-                                      const GaussianLikelihood& likelihood, Tensor y, Tally* tally = nullptr);
-std::shared_ptr<const Denoiser> guide(const MmpsOptions& options, std::shared_ptr<const Denoiser> prior,
-                                      const GaussianLikelihood& likelihood, Tensor y, Tally* tally = nullptr);
+using DenoiserPtr = std::shared_ptr<const Denoiser>;
+
+// y: (B, *codomain), one for each row that will be denoised. tally may be null. Throws Error naming the
+// field, the noise level, the prior or the operator that the method can't do with.
+DenoiserPtr guide(const DpsOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
+                  Tensor y, Tally* tally = nullptr);
+DenoiserPtr guide(const MmpsOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
+                  Tensor y, Tally* tally = nullptr);
+DenoiserPtr guide(const PigdmOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
+                  Tensor y, Tally* tally = nullptr);
+DenoiserPtr guide(const TmpdOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
+                  Tensor y, Tally* tally = nullptr);
+DenoiserPtr guide(const DdnmOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
+                  Tensor y, Tally* tally = nullptr);
+DenoiserPtr guide(const OracleOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
+                  Tensor y, Tally* tally = nullptr);
+DenoiserPtr guide(const CfgOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
+                  Tensor y, Tally* tally = nullptr);
 
 // Any guidance, any sampler, any schedule.
 class GuidedSampler final : public PosteriorSampler {
@@ -62,7 +121,7 @@ class GuidedSampler final : public PosteriorSampler {
   DrawOptions options_;
 };
 
-// The posterior itself, for a Gaussian prior and a linear operator: independent exact draws and the log
+// The posterior itself, for an AnalyticPrior and a linear operator: independent exact draws and the log
 // evidence.
 struct ExactOptions {
   static constexpr const char* kind = "exact";

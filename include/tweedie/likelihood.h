@@ -9,7 +9,8 @@ namespace tweedie {
 // y = h(x) + noise_std n, n ~ N(0, I), with m = product of the codomain's extents
 class GaussianLikelihood {
  public:
-  // Throws Error unless noise_std, in the units of y, is finite and > 0.
+  // Throws Error unless noise_std, in the units of y, is finite and >= 0. Without noise there is no density:
+  // what needs one throws Error.
   GaussianLikelihood(std::shared_ptr<const ForwardOperator> forward, double noise_std);
 
   const ForwardOperator& forward() const { return *forward_; }

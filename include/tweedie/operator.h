@@ -43,9 +43,15 @@ class LinearOperator : public ForwardOperator {
   // there is one, else by conjugate gradients in float64 to a relative residual of 1e-10 (float64) or 1e-6
   // (float32), or as far as 10,000 iterations come.
   Tensor solve_normal(const Tensor& b, double lambda) const;
+  // (A A^T + lambda I)^{-1} b, lambda >= 0 and finite: (B, *codomain) -> (B, *codomain), computed as
+  // solve_normal is. lambda = 0 means the pseudoinverse, (A A^T)^+ b: singular values below the rounding of
+  // b's dtype count as zero; without a closed form b must lie in the range of A.
+  Tensor solve_gram(const Tensor& b, double lambda) const;
+  // A^+ y = A^T (A A^T)^+ y: (B, *codomain) -> (B, *domain)
+  Tensor pseudo_inverse(const Tensor& y) const { return adjoint(solve_gram(y, 0)); }
   // largest singular value, to 1e-6 relative; computed anew at each call
   virtual double norm() const;
-  // the decomposition, where the operator has a cheap one
+  // the decomposition, where the operator has a cheap one; svd_of computes it for others
   virtual std::optional<Svd> svd() const { return std::nullopt; }
   // A as a dense (m, d) float64 matrix over the flattened spaces; throws Error above `limit` entries
   Tensor dense(int64_t limit = 64'000'000) const;
@@ -54,6 +60,11 @@ class LinearOperator : public ForwardOperator {
   Tensor do_vjp(const Tensor&, const Tensor& v) const final { return do_adjoint(v); }
   virtual Tensor do_adjoint(const Tensor& y) const = 0;
   virtual Tensor do_solve_normal(const Tensor& b, double lambda) const;
+  virtual Tensor do_solve_gram(const Tensor& b, double lambda) const;
 };
+
+// The operator's own decomposition, or one of its dense matrix, in which singular values that are zero to
+// rounding are left out. Throws Error where min(m, d) > 2048, for which it would take minutes.
+Svd svd_of(const LinearOperator& a);
 
 }  // namespace tweedie

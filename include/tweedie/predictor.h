@@ -66,6 +66,7 @@ class EdmDenoiser final : public Denoiser {
  public:
   EdmDenoiser(std::shared_ptr<const Predictor> network, double sigma_data, Shape shape);
   Shape shape() const override { return shape_; }
+  double sigma_data() const { return sigma_data_; }
 
  protected:
   Tensor do_mean(const Tensor& x, const Tensor& sigma) const override;

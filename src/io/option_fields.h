@@ -4,6 +4,7 @@
 #include "core/fields.h"
 #include "tweedie/dataset.h"
 #include "tweedie/ddim.h"
+#include "tweedie/ddrm.h"
 #include "tweedie/guidance.h"
 #include "tweedie/heun.h"
 #include "tweedie/network.h"
@@ -138,5 +139,23 @@ inline void fields(FieldVisitor& visit, MmpsOptions& o) {
   visit(o.tolerance, {"tolerance", "relative residual at which they stop", {.min = 0, .max = 1}});
 }
 inline void fields(FieldVisitor&, ExactOptions&) {}
+inline void fields(FieldVisitor& visit, PigdmOptions& o) {
+  visit(
+      o.data_variance,
+      {"data_variance", "of one coordinate of x; without it the prior's own", {.min = 0, .open_min = true}});
+}
+inline void fields(FieldVisitor&, TmpdOptions&) {}
+inline void fields(FieldVisitor&, DdnmOptions&) {}
+inline void fields(FieldVisitor&, OracleOptions&) {}
+inline void fields(FieldVisitor& visit, CfgOptions& o) {
+  visit(o.scale, {"scale", "of the guidance; 1: the posterior, others: no law with a name", {.min = 0}});
+}
+inline void fields(FieldVisitor& visit, DdrmOptions& o) {
+  visit(o.eta, {"eta", "fresh part of a step's noise", {.min = 0, .max = 1}});
+  visit(o.eta_b, {"eta_b", "weight of y where it is more precise than a step's noise", {.min = 0, .max = 1}});
+}
+inline void fields(FieldVisitor& visit, DdnmPlusOptions& o) {
+  visit(o.eta, {"eta", "fresh part of a step's noise", {.min = 0, .max = 1}});
+}
 
 }  // namespace tweedie

@@ -60,6 +60,11 @@ class BlurOperator final : public FixedShape {
     const Tensor inverse = 1 / (power(b) + lambda);
     return filter(b, inverse, at::zeros_like(inverse));
   }
+  Tensor do_solve_gram(const Tensor& b, double lambda) const override {
+    if (boundary_ == Boundary::zero) return FixedShape::do_solve_gram(b, lambda);
+    const Tensor inverse = inverse_square(power(b).sqrt(), lambda, b.scalar_type(), height_ * width_);
+    return filter(b, inverse, at::zeros_like(inverse));
+  }
 
  private:
   // |K|^2

@@ -75,6 +75,10 @@ class ScaledOperator final : public FixedShape {
     const double square = factor_ * factor_;
     return a_->solve_normal(b, lambda / square) / square;
   }
+  Tensor do_solve_gram(const Tensor& b, double lambda) const override {
+    const double square = factor_ * factor_;
+    return a_->solve_gram(b, lambda / square) / square;
+  }
 
  private:
   LinearOperatorPtr a_;

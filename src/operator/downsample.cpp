@@ -39,6 +39,9 @@ class DownsampleOperator final : public FixedShape {
     const Tensor constant = spread(do_apply(b));  // P b; the rest of b is in the null space
     return (b - constant) / lambda + constant / (lambda + 1.0 / static_cast<double>(factor_ * factor_));
   }
+  Tensor do_solve_gram(const Tensor& b, double lambda) const override {
+    return b / (1.0 / static_cast<double>(factor_ * factor_) + lambda);
+  }
 
  private:
   // (B, *shape) as (B, channels, height, width)

@@ -16,12 +16,15 @@ GaussianLikelihood::GaussianLikelihood(std::shared_ptr<const ForwardOperator> fo
       linear_(dynamic_cast<const LinearOperator*>(forward_.get())),
       noise_std_(noise_std) {
   if (!forward_) throw Error("likelihood.forward", "a null pointer, but an operator is needed");
-  if (!(noise_std > 0) || !std::isfinite(noise_std)) {
-    throw Error("likelihood.noise_std", fmt::format("{}, but a finite number > 0 is needed", noise_std));
+  if (!(noise_std >= 0) || !std::isfinite(noise_std)) {
+    throw Error("likelihood.noise_std", fmt::format("{}, but a finite number >= 0 is needed", noise_std));
   }
 }
 
 Tensor GaussianLikelihood::chi2(const Tensor& y, const Tensor& x) const {
+  if (noise_std_ == 0) {
+    throw Error("likelihood.noise_std", "0: a measurement without noise has no density; above 0 is needed");
+  }
   require_real(y, "likelihood.y");
   const Shape one = forward_->codomain();
   const Tensor batch = y.sizes() == at::IntArrayRef(one) ? y.unsqueeze(0) : y;
@@ -42,6 +45,7 @@ Tensor GaussianLikelihood::log_prob(const Tensor& y, const Tensor& x) const {
 
 Tensor GaussianLikelihood::simulate(const Tensor& x, Noise& noise) const {
   const Tensor mean = forward_->apply(x);
+  if (noise_std_ == 0) return mean;
   return mean + noise_std_ * noise.normal_like(mean);
 }
 

@@ -43,5 +43,13 @@ class FixedShape : public LinearOperator {
 
 // Decompositions that are known in closed form are written out, as dense matrices, up to this many entries.
 constexpr int64_t svd_limit = 4'000'000;
+// min(m, d) up to which a dense matrix is decomposed, in some seconds.
+constexpr int64_t largest_dense_svd = 2048;
+// Of a dense matrix (m, d) float64, without the singular values that are zero to rounding.
+Svd thin_svd(const Tensor& a);
+
+// 1 / (s^2 + lambda) for singular values s (k), and 0 where lambda = 0 and s is rounding of this dtype, in an
+// operator of `size` rows or columns, whichever are more.
+Tensor inverse_square(const Tensor& s, double lambda, at::ScalarType dtype, int64_t size);
 
 }  // namespace tweedie

@@ -32,6 +32,7 @@ class MaskOperator final : public FixedShape {
   Tensor do_solve_normal(const Tensor& b, double lambda) const override {
     return b / (normal_.like(b) + lambda);
   }
+  Tensor do_solve_gram(const Tensor& b, double lambda) const override { return b / (1 + lambda); }
 
  private:
   Tensor kept(const Tensor& x) const { return kept_.as(at::kLong, x.device()); }

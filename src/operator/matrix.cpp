@@ -8,7 +8,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <limits>
+#include <algorithm>
 
 namespace tweedie {
 namespace {
@@ -20,14 +20,7 @@ class MatrixOperator final : public FixedShape {
 
   // Computed at the first call, without the singular values that are zero to rounding.
   std::optional<Svd> svd() const override {
-    std::call_once(svd_once_, [&] {
-      const Tensor a = a_.as(at::kDouble, at::kCPU);
-      const auto [u, s, vt] = at::linalg_svd(a, false);
-      const double negligible = static_cast<double>(std::max(a.size(0), a.size(1))) *
-                                std::numeric_limits<double>::epsilon() * s[0].item<double>();
-      const int64_t rank = s.gt(negligible).sum().item<int64_t>();
-      svd_ = {u.narrow(1, 0, rank), s.narrow(0, 0, rank), vt.narrow(0, 0, rank).t().contiguous()};
-    });
+    std::call_once(svd_once_, [&] { svd_ = thin_svd(a_.as(at::kDouble, at::kCPU)); });
     return svd_;
   }
 
@@ -37,9 +30,7 @@ class MatrixOperator final : public FixedShape {
     return row_matmul(y, a_.like(y)).view(with_batch(y.size(0), domain()));
   }
   Tensor do_solve_normal(const Tensor& b, double lambda) const override {
-    constexpr int64_t largest_svd = 2048;  // some seconds; beyond, conjugate gradients
-    if (std::min(codomain()[0], product(domain())) > largest_svd)
-      return FixedShape::do_solve_normal(b, lambda);
+    if (!is_small()) return FixedShape::do_solve_normal(b, lambda);
     const Svd f = *svd();
     const Tensor flat = b.flatten(1).to(at::kDouble), v = f.v.to(b.device()), s = f.s.to(b.device());
     const Tensor along = row_matmul(flat, v), vt = v.t().contiguous();
@@ -48,8 +39,22 @@ class MatrixOperator final : public FixedShape {
     if (v.size(1) < v.size(0)) x = x + (flat - row_matmul(along, vt)) / lambda;
     return x.to(b.scalar_type()).view_as(b);
   }
+  // U diag(1 / (s^2 + lambda)) U^T + (I - U U^T) / lambda, the rest left out where lambda = 0
+  Tensor do_solve_gram(const Tensor& b, double lambda) const override {
+    if (!is_small()) return FixedShape::do_solve_gram(b, lambda);
+    const Svd f = *svd();
+    const Tensor y = b.to(at::kDouble), u = f.u.to(b.device()).contiguous(), s = f.s.to(b.device());
+    const Tensor along = row_matmul(y, u), ut = u.t().contiguous();
+    const int64_t size = std::max(codomain()[0], product(domain()));
+    Tensor x = row_matmul(along * inverse_square(s, lambda, b.scalar_type(), size), ut);
+    if (lambda > 0 && u.size(1) < u.size(0)) x = x + (y - row_matmul(along, ut)) / lambda;
+    return x.to(b.scalar_type());
+  }
 
  private:
+  // Else conjugate gradients are faster than a decomposition.
+  bool is_small() const { return std::min(codomain()[0], product(domain())) <= largest_dense_svd; }
+
   Constant a_, transposed_;
   mutable std::once_flag svd_once_;
   mutable Svd svd_;

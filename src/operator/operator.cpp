@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace tweedie {
 namespace {
@@ -17,6 +18,10 @@ namespace {
 void require(const Tensor& x, const Shape& shape, const char* place) {
   require_real(x, place);
   require_batch_of(x, shape, place);
+}
+
+ConjugateGradientOptions for_solves(const Tensor& b) {
+  return {.max_iterations = 10'000, .tolerance = b.scalar_type() == at::kDouble ? 1e-10 : 1e-6};
 }
 
 // The largest eigenvalue of the symmetric tridiagonal matrix, and the last entry of its unit eigenvector.
@@ -67,9 +72,49 @@ Tensor LinearOperator::solve_normal(const Tensor& b, double lambda) const {
 // In float64 whatever b is: a float32 recurrence reports a residual that it doesn't have.
 Tensor LinearOperator::do_solve_normal(const Tensor& b, double lambda) const {
   const auto shifted = [&](const Tensor& x) { return normal(x) + lambda * x; };
-  const ConjugateGradientOptions options{.max_iterations = 10'000,
-                                         .tolerance = b.scalar_type() == at::kDouble ? 1e-10 : 1e-6};
-  return conjugate_gradient(shifted, b.to(at::kDouble), options).u.to(b.scalar_type());
+  return conjugate_gradient(shifted, b.to(at::kDouble), for_solves(b)).u.to(b.scalar_type());
+}
+
+Tensor LinearOperator::solve_gram(const Tensor& b, double lambda) const {
+  require(b, codomain(), "operator.solve_gram");
+  if (!(lambda >= 0) || !std::isfinite(lambda)) {
+    throw Error("operator.solve_gram",
+                fmt::format("lambda = {}, but a finite number >= 0 is needed", lambda));
+  }
+  return b.size(0) == 0 ? at::empty_like(b) : do_solve_gram(b, lambda);
+}
+
+Tensor LinearOperator::do_solve_gram(const Tensor& b, double lambda) const {
+  const auto shifted = [&](const Tensor& y) { return gram(y) + lambda * y; };
+  return conjugate_gradient(shifted, b.to(at::kDouble), for_solves(b)).u.to(b.scalar_type());
+}
+
+Svd thin_svd(const Tensor& a) {
+  const auto [u, s, vt] = at::linalg_svd(a, /*full_matrices=*/false);
+  const double negligible = static_cast<double>(std::max(a.size(0), a.size(1))) *
+                            std::numeric_limits<double>::epsilon() * s[0].item<double>();
+  const int64_t rank = s.gt(negligible).sum().item<int64_t>();
+  return {u.narrow(1, 0, rank), s.narrow(0, 0, rank), vt.narrow(0, 0, rank).t().contiguous()};
+}
+
+Tensor inverse_square(const Tensor& s, double lambda, at::ScalarType dtype, int64_t size) {
+  if (lambda > 0 || s.numel() == 0) return 1 / (s.square() + lambda);
+  const double epsilon =
+      dtype == at::kDouble ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
+  const Tensor kept = s.gt(static_cast<double>(size) * epsilon * s.max().item<double>());
+  return at::where(kept, s.square().reciprocal(), at::zeros_like(s));
+}
+
+Svd svd_of(const LinearOperator& a) {
+  const int64_t m = product(a.codomain()), d = product(a.domain());
+  if (auto known = a.svd()) return *known;
+  if (std::min(m, d) > largest_dense_svd) {
+    throw Error("operator.svd",
+                fmt::format("{} x {}: a matrix of more than {} rows and columns is too large "
+                            "to be decomposed; use a method without a singular value decomposition",
+                            m, d, largest_dense_svd));
+  }
+  return thin_svd(a.dense());
 }
 
 // Lanczos on A^T A or A A^T, whichever is smaller. Without reorthogonalisation, which the top of the spectrum

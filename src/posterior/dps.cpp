@@ -74,6 +74,7 @@ class Dps final : public GuidedDenoiser {
 
 std::shared_ptr<const Denoiser> guide(const DpsOptions& options, std::shared_ptr<const Denoiser> prior,
                                       const GaussianLikelihood& likelihood, Tensor y, Tally* tally) {
+  if (!options.step_size) require_noise(likelihood, "dps");
   if (options.step_size && !(*options.step_size > 0 && std::isfinite(*options.step_size))) {
     throw Error("method.step_size", fmt::format("{}: a positive number is needed", *options.step_size));
   }

@@ -1,7 +1,8 @@
+// Independent draws of the posterior that an analytic prior knows (tweedie/analytic_prior.h).
+
 #include "core/shape.h"
 #include "core/workers.h"
-#include "prior/gaussian_posterior.h"
-#include "tweedie/guidance.h"
+#include "posterior/guided_denoiser.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -18,15 +19,13 @@ constexpr int64_t slice_rows = 16;
 
 Draws ExactSampler::sample(const Problem& problem, int64_t draws, const Noise& noise,
                            const Observer& observer) const {
-  const auto* prior = dynamic_cast<const GaussianPrior*>(problem.prior.get());
-  if (prior == nullptr) throw Error("method.kind", "exact needs a Gaussian prior; use mmps for this one");
-  if (problem.likelihood.linear() == nullptr) throw Error("method.kind", "exact needs a linear operator");
+  const auto prior = require_analytic(problem.prior, "exact");
+  const LinearOperator& a = require_linear(problem.likelihood, "exact");
   if (draws < 1) throw Error("draws", fmt::format("{}: at least 1 is needed", draws));
   require_batch_of(problem.y, problem.likelihood.forward().codomain(), "measurement.y");
   require_finite(problem.y, "measurement.y");
   const auto begin = std::chrono::steady_clock::now();
-  const GaussianPosterior posterior(*prior, problem.likelihood.linear()->dense(),
-                                    problem.likelihood.noise_std());
+  const auto posterior = prior->condition(a.dense(), problem.likelihood.noise_std());
   const Tensor y = problem.y.flatten(1).to(at::kCPU, at::kDouble);
   // In slices of fixed size, one thread each, as draw() does and for the same reason.
   const int64_t cases = problem.cases(), per_case = (draws + slice_rows - 1) / slice_rows;
@@ -42,15 +41,15 @@ Draws ExactSampler::sample(const Problem& problem, int64_t draws, const Noise& n
     for (int64_t i = 0; i < slice_rows; ++i)
       rows[i] = static_cast<uint64_t>(c) << 32 | static_cast<uint64_t>(first + i);
     Noise of_rows = noise.rows(std::move(rows)).stream(Stream::initial);
-    const Tensor x = posterior.sample(y[c], slice_rows, of_rows);
+    const Tensor x = posterior->sample(y[c], slice_rows, of_rows);
     result.x.select(1, c).narrow(0, first, used).copy_(x.narrow(0, 0, used));
     const std::lock_guard lock(mutex);
     if (observer && observer({.done = ++done, .total = cases * per_case}) == Control::stop)
       throw Interrupted{};
   });
   result.log_weight = at::zeros({draws, problem.cases()}, at::kDouble);
-  result.mean = posterior.mean(y).to(options_.dtype);
-  result.log_evidence = posterior.log_evidence(y);
+  result.mean = posterior->mean(y).to(options_.dtype);
+  result.log_evidence = posterior->log_evidence(y);
   result.run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
 }

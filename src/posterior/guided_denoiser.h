@@ -2,9 +2,22 @@
 // What every guidance has: the prior, the likelihood, y for each row, and the tally of its work.
 
 #include "core/shape.h"
+#include "tweedie/analytic_prior.h"
 #include "tweedie/guidance.h"
 
 namespace tweedie {
+
+// The likelihood's operator; throws Error(method.kind) when it is not linear.
+const LinearOperator& require_linear(const GaussianLikelihood& likelihood, const char* method);
+// Throws Error(measurement.noise.std) when there is none, for methods that divide by its standard deviation.
+void require_noise(const GaussianLikelihood& likelihood, const char* method);
+// The prior as an analytic one, or Error(method.kind).
+std::shared_ptr<const AnalyticPrior> require_analytic(const DenoiserPtr& prior, const char* method);
+
+// sigma as do_mean is given it, () or (B, 1, ..., 1), as mean() and linearise() take it
+inline Tensor flat_sigma(const Tensor& sigma) {
+  return sigma.dim() == 0 ? sigma : sigma.flatten();
+}
 
 class GuidedDenoiser : public Denoiser {
  public:
@@ -19,7 +32,7 @@ class GuidedDenoiser : public Denoiser {
  protected:
   // D and its vjp at x; sigma as do_mean is given it
   Linearised linearise_prior(const Tensor& x, const Tensor& sigma) const {
-    return linearise(*prior_, x, sigma.dim() == 0 ? sigma : sigma.flatten());
+    return linearise(*prior_, x, flat_sigma(sigma));
   }
   double noise_variance() const { return likelihood_.noise_std() * likelihood_.noise_std(); }
   // One evaluation of the prior with so many vjps and operator applications, for each of the rows

@@ -61,9 +61,7 @@ class Mmps final : public GuidedDenoiser {
 
 std::shared_ptr<const Denoiser> guide(const MmpsOptions& options, std::shared_ptr<const Denoiser> prior,
                                       const GaussianLikelihood& likelihood, Tensor y, Tally* tally) {
-  if (likelihood.linear() == nullptr) {
-    throw Error("method.kind", "mmps needs a linear operator; use dps for this one");
-  }
+  require_linear(likelihood, "mmps");
   if (options.iterations < 1) {
     throw Error("method.iterations", fmt::format("{}: at least 1 is needed", options.iterations));
   }

@@ -70,8 +70,7 @@ void fields(FieldVisitor& visit, SampleConfig& o) {
 }
 
 void fields(FieldVisitor& visit, GaussianNoiseOptions& o) {
-  visit(o.std,
-        {"std", "standard deviation, in the units of y", {.min = 0, .open_min = true, .required = true}});
+  visit(o.std, {"std", "standard deviation, in the units of y; 0: no noise", {.min = 0, .required = true}});
 }
 
 void fields(FieldVisitor& visit, MeasureConfig::Measurement& o) {

@@ -96,7 +96,12 @@ struct MeasureConfig {
 
 // How to condition on y.
 struct MethodConfig {
-  std::variant<MmpsOptions, DpsOptions, ExactOptions> rule;
+  std::variant<MmpsOptions, DpsOptions, ExactOptions,
+               // guidance
+               PigdmOptions, TmpdOptions, DdnmOptions, OracleOptions, CfgOptions,
+               // in singular coordinates
+               DdrmOptions, DdnmPlusOptions>
+      rule;
   std::optional<int64_t> steps;
   int64_t draws = 16;
 };

@@ -10,6 +10,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <fstream>
 
 namespace tweedie {
@@ -56,6 +57,28 @@ MeasuredVariance known_variance(const Inference& inference) {
           .posterior = (matrix.mm(posterior.covariance()) * matrix).sum(1)};
 }
 
+// Do the draws differ from y as much as the noise says, and no less? x: (draws, cases, *shape) float64
+void check_against_noise(const Tensor& x, const Inference& inference, std::vector<Finding>& findings) {
+  const Measured& measured = inference.measured;
+  const int64_t draws = x.size(0);
+  Tensor chi2 = at::empty({draws, x.size(1)}, at::kDouble);
+  std::vector<Tensor> ax;
+  for (int64_t d = 0; d < draws; ++d) {
+    chi2[d] = measured.likelihood.residual_chi2(measured.y, x[d]);
+    ax.push_back(measured.likelihood.forward().apply(x[d]).flatten(1));
+  }
+  findings.push_back(data_consistency(chi2, product(measured.likelihood.forward().codomain())));
+  if (draws > 1) {
+    findings.push_back(variance_collapse(at::stack(ax), measured.y.flatten(1),
+                                         measured.likelihood.noise_std(), known_variance(inference)));
+  }
+}
+
+Finding without_noise(const char* name) {
+  return {name, Finding::Status::skipped, NAN, std::nullopt, "the measurement has no noise to compare with",
+          ""};
+}
+
 }  // namespace
 
 Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) {
@@ -71,16 +94,11 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
   std::vector<Finding>& findings = result.findings;
   findings.push_back(finite(x));
   const Tensor exact = x.to(at::kDouble);
-  Tensor chi2 = at::empty({draws, cases}, at::kDouble);
-  std::vector<Tensor> ax;
-  for (int64_t d = 0; d < draws; ++d) {
-    chi2[d] = measured.likelihood.residual_chi2(measured.y, exact[d]);
-    ax.push_back(measured.likelihood.forward().apply(exact[d]).flatten(1));
-  }
-  findings.push_back(data_consistency(chi2, product(measured.likelihood.forward().codomain())));
-  if (draws > 1) {
-    findings.push_back(variance_collapse(at::stack(ax), measured.y.flatten(1),
-                                         measured.likelihood.noise_std(), known_variance(inference)));
+  if (measured.likelihood.noise_std() > 0) {
+    check_against_noise(exact, inference, findings);
+  } else {
+    for (const char* name : {"data-consistency", "variance-collapse"})
+      findings.push_back(without_noise(name));
   }
   if (measured.truth.defined() && draws > 1) {
     CoverageOptions options;

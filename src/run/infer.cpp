@@ -100,11 +100,13 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   summary["operator_applications"] = result.run.operator_applications;
   summary["seconds_sampling"] = result.run.seconds;
   summary["residual_chi2"] = nullptr;
-  Tensor chi2 = at::empty({draws, cases}, at::kDouble);
-  for (int64_t d = 0; d < draws; ++d) chi2[d] = measured.likelihood.residual_chi2(measured.y, x[d]);
-  const Finding consistency = data_consistency(chi2, product(measured.likelihood.forward().codomain()));
-  summary["residual_chi2"] = consistency.value;
-  if (consistency.p_value) summary["residual_p_value"] = *consistency.p_value;
+  if (measured.likelihood.noise_std() > 0) {
+    Tensor chi2 = at::empty({draws, cases}, at::kDouble);
+    for (int64_t d = 0; d < draws; ++d) chi2[d] = measured.likelihood.residual_chi2(measured.y, x[d]);
+    const Finding consistency = data_consistency(chi2, product(measured.likelihood.forward().codomain()));
+    summary["residual_chi2"] = consistency.value;
+    if (consistency.p_value) summary["residual_p_value"] = *consistency.p_value;
+  }
   if (result.log_evidence) {
     summary["log_evidence"] = result.log_evidence->sum().item<double>();
   }

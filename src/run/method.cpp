@@ -31,6 +31,14 @@ MethodPtr make(const ExactOptions&, const Walk& w) {
   return std::make_unique<ExactSampler>(w.options);
 }
 
+// Their noise is their own, so they take no sampler.
+MethodPtr make(const DdrmOptions& o, const Walk& w) {
+  return std::make_unique<DdrmSampler>(o, make_schedule(w.schedule, w.steps), w.options);
+}
+MethodPtr make(const DdnmPlusOptions& o, const Walk& w) {
+  return std::make_unique<DdrmSampler>(o, make_schedule(w.schedule, w.steps), w.options);
+}
+
 }  // namespace
 
 int64_t steps_of(const MethodConfig& method, const SamplerConfig& sampler) {

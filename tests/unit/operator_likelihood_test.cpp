@@ -71,9 +71,20 @@ TEST(GaussianLikelihood, SimulatesItsNoise) {
   EXPECT_GT(std::abs(too_loud.residual_chi2(y, x).mean().item<double>() - 1), error);
 }
 
+TEST(GaussianLikelihood, WithoutNoiseHasNoDensity) {
+  const auto forward = make_downsample({2, 4}, 2);
+  const GaussianLikelihood likelihood(forward, 0);
+  const Tensor x = Noise(4).normal({3, 2, 4}, at::kDouble);
+  Noise noise(5);
+  const Tensor y = likelihood.simulate(x, noise);
+  EXPECT_TRUE(at::equal(y, forward->apply(x)));
+  EXPECT_THROW(likelihood.log_prob(y, x), Error);
+  EXPECT_THROW(likelihood.residual_chi2(y, x), Error);
+}
+
 TEST(GaussianLikelihood, RefusesBadInput) {
   const auto a = make_identity({3});
-  for (const double std : {0.0, -1.0, double{NAN}, double{INFINITY}})
+  for (const double std : {-1.0, double{NAN}, double{INFINITY}})
     EXPECT_THROW(GaussianLikelihood(a, std), Error);
   EXPECT_THROW(GaussianLikelihood(nullptr, 1), Error);
   const GaussianLikelihood likelihood(a, 1);

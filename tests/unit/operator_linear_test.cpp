@@ -138,6 +138,7 @@ void expect_rows_alone(const LinearOperator& a, const Tensor& x, const Tensor& y
   const int threads = at::get_num_threads();
   at::set_num_threads(2);
   const Tensor ax = a.apply(x), aty = a.adjoint(y), solved = a.solve_normal(x, lambda);
+  const Tensor gram = a.solve_gram(y, lambda);
   at::set_num_threads(1);
   for (const int64_t start : {int64_t{0}, int64_t{3}, x.size(0) - 1}) {
     for (const int64_t rows : {1, 8}) {
@@ -145,6 +146,8 @@ void expect_rows_alone(const LinearOperator& a, const Tensor& x, const Tensor& y
       const Tensor some = x.narrow(0, start, rows);
       EXPECT_TRUE(at::equal(a.apply(some), ax.narrow(0, start, rows))) << start << " " << rows;
       EXPECT_TRUE(at::equal(a.adjoint(y.narrow(0, start, rows)), aty.narrow(0, start, rows)))
+          << start << " " << rows;
+      EXPECT_TRUE(at::equal(a.solve_gram(y.narrow(0, start, rows), lambda), gram.narrow(0, start, rows)))
           << start << " " << rows;
       EXPECT_TRUE(at::equal(a.solve_normal(some, lambda), solved.narrow(0, start, rows)))
           << start << " " << rows;
@@ -185,15 +188,36 @@ TEST_P(EveryLinearOperator, SolvesItsNormalEquations) {
   }
 }
 
+TEST_P(EveryLinearOperator, SolvesItsGramEquations) {
+  const Tensor m = a->dense(), b = y(4);
+  for (const double lambda : {0.3, 1e-3}) {
+    const Tensor system = m.matmul(m.t()) + lambda * at::eye(m.size(0), at::kDouble);
+    const Tensor truth = at::linalg_solve(system, b.flatten(1).t()).t().view_as(b);
+    const double bound = 1e-10 * (b.norm() / truth.norm()).item<double>() / lambda;
+    EXPECT_LT(relative_error(a->solve_gram(b, lambda), truth), bound) << lambda;
+    EXPECT_LT(relative_error(a->solve_gram(b.to(at::kFloat), lambda).to(at::kDouble), truth), 1e4 * bound)
+        << lambda;
+  }
+}
+
+TEST_P(EveryLinearOperator, HasAPseudoinverse) {
+  const Tensor plus = at::linalg_pinv(a->dense(), 1e-12), b = a->apply(x(4));
+  const Tensor truth = b.flatten(1).matmul(plus.t()).view_as(x(4));
+  // An error of 1e-10 in the residual of A A^T u = b is one of 1e-10 |A^+|^2 |A| in A^T u, relative to it.
+  const double least = plus.norm().item<double>();
+  const double bound = 1e-10 * (1 + least * least * a->norm());
+  EXPECT_LT((a->pseudo_inverse(b) - truth).norm().item<double>(), bound * (truth.norm().item<double>() + 1));
+  EXPECT_LT((a->apply(a->pseudo_inverse(b)) - b).norm().item<double>(), 1e-8 * (b.norm().item<double>() + 1));
+}
+
 TEST_P(EveryLinearOperator, IsWhatItsDecompositionSays) {
-  const auto f = a->svd();
-  if (!f) return;  // claims none
-  const int64_t k = f->s.size(0);
-  EXPECT_LT((f->u.mul(f->s).matmul(f->v.t()) - a->dense()).abs().max().item<double>(), 1e-12);
-  EXPECT_LT((f->u.t().matmul(f->u) - at::eye(k, at::kDouble)).norm().item<double>(), 1e-12);
-  EXPECT_LT((f->v.t().matmul(f->v) - at::eye(k, at::kDouble)).norm().item<double>(), 1e-12);
-  EXPECT_TRUE(f->s.gt(0).all().item<bool>());
-  EXPECT_TRUE(f->s.diff().le(0).all().item<bool>());
+  const Svd f = svd_of(*a);
+  const int64_t k = f.s.size(0);
+  EXPECT_LT((f.u.mul(f.s).matmul(f.v.t()) - a->dense()).abs().max().item<double>(), 1e-12);
+  EXPECT_LT((f.u.t().matmul(f.u) - at::eye(k, at::kDouble)).norm().item<double>(), 1e-12);
+  EXPECT_LT((f.v.t().matmul(f.v) - at::eye(k, at::kDouble)).norm().item<double>(), 1e-12);
+  EXPECT_TRUE(f.s.gt(0).all().item<bool>());
+  EXPECT_TRUE(f.s.diff().le(0).all().item<bool>());
 }
 
 TEST_P(EveryLinearOperator, TreatsEachRowAlone) {
@@ -220,6 +244,8 @@ TEST_P(EveryLinearOperator, RefusesWrongShapesAndDtypes) {
   EXPECT_THROW(a->vjp(x(2), y(3)), Error);
   EXPECT_THROW(a->solve_normal(x(2), 0), Error);
   EXPECT_THROW(a->solve_normal(x(2), NAN), Error);
+  EXPECT_THROW(a->solve_gram(y(2), -1), Error);
+  EXPECT_THROW(a->solve_gram(normal({2, 1000}, 1), 1), Error);
   EXPECT_THROW(a->dense(product(a->domain()) * product(a->codomain()) - 1), Error);
 }
 
@@ -258,6 +284,16 @@ TEST(AdjointTest, RejectsAWrongAdjoint) {
   const Tensor x = normal({5, 5, 6}, 30), y = normal({5, 5, 6}, 31);
   EXPECT_LT(adjoint_error(WrongAdjoint(gaussian_kernel(0.5, 2)), x, y), 1e-13);
   EXPECT_GT(adjoint_error(WrongAdjoint(normal({3, 3}, 32)), x, y), 1e-3);
+}
+
+TEST(SvdOf, RefusesWhatIsTooLarge) {
+  const auto a = make_blur({60, 60}, gaussian_kernel(0.5, 2));
+  try {
+    svd_of(*a);
+    ADD_FAILURE() << "no Error";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("3600 x 3600"), std::string::npos) << e.what();
+  }
 }
 
 // A top of the spectrum that crowds together, where plain power iteration would stop far too early.
