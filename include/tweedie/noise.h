@@ -25,7 +25,8 @@ enum class Stream : uint32_t {
   order,
   diffusion,
   metric,
-  user
+  user,
+  resampling
 };
 
 class Noise {

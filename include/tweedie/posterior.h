@@ -22,6 +22,15 @@ struct Problem {
   int64_t cases() const { return y.size(0); }
 };
 
+// How the particles of a run did. A chain is one independent run of all its particles.
+struct ParticleRecord {
+  int64_t particles = 0, chains = 0;
+  Tensor ess;  // (steps + 1, chains, cases): effective sample size before resampling, of weights as then
+  Tensor unique_ancestors;  // (chains, cases): particles of the first step that have descendants in the last
+  Tensor log_evidence;      // (chains, cases), nats; undefined for methods that estimate none
+  Tensor ancestors;         // (steps + 1, chains, cases, particles) int32, where they were asked for
+};
+
 // What a run did, per draw where it is work.
 struct RunRecord {
   int64_t steps = 0;
@@ -30,6 +39,7 @@ struct RunRecord {
   double operator_applications = 0;  // of A, A^T or vjp, per draw
   double seconds = 0;
   std::optional<int64_t> non_finite_step;  // the first step after which a value was NaN or infinite
+  std::optional<ParticleRecord> particles;
   std::vector<std::string> warnings;
 };
 
@@ -46,6 +56,8 @@ struct DrawOptions {
   int64_t threads = 0;                // 0: all cores
   at::ScalarType dtype = at::kFloat;  // of the sampler's state
   at::Device device = at::kCPU;
+  int64_t memory =
+      0;  // bytes that particles may take; 0: no bound. More chains than fit run one after another.
 };
 
 // Thrown when an observer stops a run whose partial result would be of no use.

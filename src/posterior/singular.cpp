@@ -1,0 +1,40 @@
+#include "posterior/singular.h"
+
+#include "core/shape.h"
+#include "tweedie/error.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+namespace tweedie {
+
+SingularBasis SingularBasis::of(const GaussianLikelihood& likelihood, const char* method) {
+  if (likelihood.linear() == nullptr)
+    throw Error("method.kind", fmt::format("{} needs a linear operator", method));
+  Svd svd = svd_of(*likelihood.linear());
+  Tensor level = likelihood.noise_std() / svd.s;
+  return {std::move(svd), std::move(level), product(likelihood.forward().codomain()), likelihood.noise_std()};
+}
+
+Tensor SingularBasis::target(const Tensor& y) const {
+  return at::mv(svd.u.t(), y.flatten().to(at::kCPU, at::kDouble)) / svd.s;
+}
+
+double SingularBasis::log_jacobian(const Tensor& y) const {
+  const Tensor flat = y.flatten().to(at::kCPU, at::kDouble), reached = at::mv(svd.u.t(), flat);
+  const double jacobian = -svd.s.log().sum().item<double>();
+  const int64_t others = measurements - count();
+  if (others == 0) return jacobian;
+  const double total = flat.square().sum().item<double>();
+  const double missed = std::max(0.0, total - reached.square().sum().item<double>());
+  const double variance = noise_std * noise_std;
+  if (variance == 0) return missed > 1e-10 * total ? -std::numeric_limits<double>::infinity() : jacobian;
+  return jacobian -
+         0.5 * (missed / variance + static_cast<double>(others) * std::log(2 * std::numbers::pi * variance));
+}
+
+}  // namespace tweedie

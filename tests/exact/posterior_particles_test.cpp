@@ -1,0 +1,350 @@
+// Particle methods against the chain they really run: on a Gaussian prior every step is affine, so the law of
+// the discretised walk, and with it the evidence that they estimate without bias, follows without Monte
+// Carlo.
+
+#include "posterior/particle_engine.h"
+#include "prior/gaussian_posterior.h"
+#include "tweedie/mixture_prior.h"
+#include "tweedie/operators.h"
+#include "tweedie/particles.h"
+
+#include "check_tensor.h"
+
+#include <cmath>
+#include <map>
+
+namespace tweedie {
+namespace {
+
+// x in R^3, correlated; y two rotated coordinates with singular values 1 and 0.4
+struct Correlated {
+  std::shared_ptr<const GaussianPrior> prior =
+      std::make_shared<GaussianPrior>(GaussianPrior::full(0.5 * normal({3}, 1), random_covariance(3, 2)));
+  Tensor matrix = [] {
+    const auto [q, r] = at::linalg_qr(normal({3, 2}, 3));
+    return at::matmul(at::tensor({1.0, 0.4}, at::kDouble).diag(), q.t());
+  }();
+  Problem problem(double noise_std, int64_t cases = 1) const {
+    Problem p{prior, GaussianLikelihood(make_matrix(matrix, {3}), noise_std), {}};
+    p.y = at::tensor({0.7, -0.3}, at::kDouble).expand({cases, 2}).contiguous();
+    return p;
+  }
+};
+
+const NoiseSchedule& schedule(int64_t steps) {
+  static std::map<int64_t, NoiseSchedule> known;
+  if (!known.contains(steps))
+    known.emplace(steps, make_schedule(Karras{.sigma_min = 0.02, .sigma_max = 20}, steps));
+  return known.at(steps);
+}
+
+// The law of the discretised walk at the given levels, jointly: means and covariances of its states.
+struct Walk {
+  std::vector<Tensor> mean;                // (3) at each level
+  std::vector<std::vector<Tensor>> cross;  // cross[j][i] = Cov(x_j, x_i), i <= j
+};
+
+Walk walk_law(const GaussianPrior& prior, const std::vector<double>& sigma, double initial_std, double eta) {
+  const Tensor one = at::eye(3, at::kDouble), m = prior.flat_mean();
+  Walk law{{at::zeros({3}, at::kDouble)}, {{one * (initial_std * initial_std)}}};
+  for (size_t k = 0; k + 1 < sigma.size(); ++k) {
+    const double t = sigma[k], s = sigma[k + 1], c = eta * (s / t) * std::sqrt(t * t - s * s);
+    const double a = std::sqrt(s * s - c * c) / t;
+    const Tensor shrink = at::matmul(prior.covariance(), at::linalg_inv(prior.covariance() + t * t * one));
+    const Tensor gain = a * one + (1 - a) * shrink, shift = (1 - a) * at::mv(one - shrink, m);
+    law.mean.push_back(at::mv(gain, law.mean[k]) + shift);
+    std::vector<Tensor> row;
+    for (const Tensor& earlier : law.cross[k]) row.push_back(at::matmul(gain, earlier));
+    row.push_back(at::matmul(row.back(), gain.t()) + c * c * one);
+    law.cross.push_back(row);
+  }
+  return law;
+}
+
+double log_normal(const Tensor& x, const Tensor& mean, const Tensor& covariance) {
+  return GaussianPrior::full(mean, covariance).log_prob(x.unsqueeze(0)).item<double>();
+}
+
+// z of the mean of exp(log_ratio) against 1
+double z_of_one(const Tensor& log_ratio) {
+  const Tensor ratio = log_ratio.exp();
+  return ((ratio.mean() - 1) / (ratio.std() / std::sqrt(static_cast<double>(ratio.numel())))).item<double>();
+}
+
+TEST(Evidence, TdsEstimatesTheDiscretisedOneWithoutBias) {
+  const Correlated c;
+  const double noise_std = 0.3;
+  const auto& levels = schedule(12);
+  const double* s = levels.sigma.data_ptr<double>();
+  const Walk law = walk_law(*c.prior, {s, s + levels.sigma.numel()}, levels.initial_std, 1);
+  const Problem p = c.problem(noise_std);
+  const Tensor covariance = at::matmul(at::matmul(c.matrix, law.cross.back().back()), c.matrix.t()) +
+                            noise_std * noise_std * at::eye(2, at::kDouble);
+  const double exact = log_normal(p.y[0], at::mv(c.matrix, law.mean.back()), covariance);
+  for (const auto twist : {TdsOptions::Twist::pigdm, TdsOptions::Twist::dps, TdsOptions::Twist::bootstrap}) {
+    TdsOptions options{.twist = twist};
+    options.smc.particles = 50;
+    options.smc.chains = 600;
+    const Draws draws =
+        make_sampler(options, levels, {.dtype = at::kDouble})->sample(p, 50 * 600, Noise(4), {});
+    const Tensor log_ratio = draws.run.particles->log_evidence.flatten() - exact;
+    if (twist == TdsOptions::Twist::dps) {
+      // A twist without spread wastes its particles, but is not biased; its ratios are too heavy-tailed for a
+      // z.
+      EXPECT_LT(log_ratio.median().item<double>(), 0.5);
+      continue;
+    }
+    EXPECT_LT(std::abs(z_of_one(log_ratio)), 4) << static_cast<int>(twist);  // P = 6e-5
+    EXPECT_LT(log_ratio.std().item<double>(), 1.5);
+    // Wrong twins: the evidence under the continuous prior, and the average of the logarithms
+    const double continuous = c.prior->condition(c.matrix, noise_std)->log_evidence(p.y)[0].item<double>();
+    if (twist == TdsOptions::Twist::pigdm) {
+      EXPECT_GT(std::abs(z_of_one(log_ratio + (exact - continuous))), 4);
+    }
+  }
+}
+
+// MCGdiff's walk passes through target_i at level noise_std / s_i, so the evidence is the joint density of
+// those.
+TEST(Evidence, McgdiffEstimatesTheDiscretisedOneWithoutBias) {
+  const Correlated c;
+  const double noise_std = 0.3;
+  const auto& levels = schedule(12);
+  const double* s = levels.sigma.data_ptr<double>();
+  std::vector<double> sigma(s, s + levels.sigma.numel());
+  sigma.push_back(0.3);
+  sigma.push_back(0.75);
+  std::sort(sigma.begin(), sigma.end(), std::greater<>());
+  const auto at_level = [&](double level) {
+    return static_cast<size_t>(std::find(sigma.begin(), sigma.end(), level) - sigma.begin());
+  };
+  for (const double eta : {0.6, 1.0}) {
+    const Walk law = walk_law(*c.prior, sigma, levels.initial_std, eta);
+    const auto [u, value, vt] = at::linalg_svd(c.matrix, false);
+    const Problem p = c.problem(noise_std);
+    const size_t first = at_level(0.75), second = at_level(0.3);  // of singular values 0.4 and 1
+    const Tensor v0 = vt[0], v1 = vt[1];
+    Tensor covariance = at::empty({2, 2}, at::kDouble);
+    covariance[0][0] = at::dot(v0, at::mv(law.cross[second][second], v0));
+    covariance[1][1] = at::dot(v1, at::mv(law.cross[first][first], v1));
+    covariance[0][1] = covariance[1][0] = at::dot(v0, at::mv(law.cross[second][first], v1));
+    const Tensor mean = at::stack({at::dot(v0, law.mean[second]), at::dot(v1, law.mean[first])});
+    const Tensor target = at::mv(u.t(), p.y[0]) / value;
+    const double exact = log_normal(target, mean, covariance) - value.log().sum().item<double>();
+
+    McgdiffOptions options{.eta = eta};
+    options.smc.particles = 50;
+    options.smc.chains = 800;
+    const Draws draws =
+        make_sampler(options, levels, {.dtype = at::kDouble})->sample(p, 50 * 800, Noise(5), {});
+    const Tensor log_ratio = draws.run.particles->log_evidence.flatten() - exact;
+    EXPECT_LT(std::abs(z_of_one(log_ratio)), 4) << eta;
+    EXPECT_LT(log_ratio.std().item<double>(), 1) << eta;
+    // Wrong twin: the Jacobian of the singular values left out
+    EXPECT_GT(std::abs(z_of_one(log_ratio + value.log().sum().item<double>())), 4) << eta;
+    // The same for any scheme, and when resampling waits for the weights to degenerate
+    for (const auto scheme : {Resampling::multinomial, Resampling::stratified, Resampling::residual}) {
+      options.smc.resampling = scheme;
+      options.smc.ess_threshold = 0.5;
+      const Draws other =
+          make_sampler(options, levels, {.dtype = at::kDouble})->sample(p, 50 * 800, Noise(6), {});
+      EXPECT_LT(std::abs(z_of_one(other.run.particles->log_evidence.flatten() - exact)), 4);
+    }
+  }
+}
+
+// The error of the evidence falls as 1 / sqrt(N).
+TEST(Evidence, ErrorFallsWithTheRootOfTheParticles) {
+  const Correlated c;
+  const Problem p = c.problem(0.3);
+  std::vector<double> spread;
+  for (const int64_t n : {32, 512}) {
+    McgdiffOptions options;
+    options.smc.particles = n;
+    options.smc.chains = 150;
+    const Draws draws =
+        make_sampler(options, schedule(12), {.dtype = at::kDouble})->sample(p, 150 * n, Noise(7), {});
+    spread.push_back(draws.run.particles->log_evidence.std().item<double>());
+  }
+  // A ratio of 4 is expected; of two standard deviations from 150 each its logarithm has standard error
+  // 0.082.
+  EXPECT_NEAR(std::log(spread[0] / spread[1]), std::log(4.0), 4 * 0.082);
+}
+
+// Weighted mean and covariance of all particles of many chains against the exact posterior, by chain
+// averages.
+TEST(Particles, ReachTheGaussianPosterior) {
+  const Correlated c;
+  const Problem p = c.problem(0.3);
+  const GaussianPosterior exact(*c.prior, c.matrix, 0.3);
+  const Tensor mean = exact.mean(p.y).flatten(), covariance = exact.covariance();
+  const auto check = [&](const PosteriorSampler& sampler, const char* name, double bias) {
+    const int64_t chains = 100, n = 200;
+    const Draws draws = sampler.sample(p, chains * n, Noise(8), {});
+    const Tensor w = at::softmax(draws.log_weight.select(1, 0), 0).unsqueeze(1), x = draws.x.select(1, 0);
+    const Tensor m = (w * x).sum(0), r = x - m;
+    const Tensor v = at::matmul((w * r).t(), r);
+    // Monte Carlo error of the mean from the chains' own means; plus the bias of finitely many steps
+    const Tensor std = covariance.diagonal().sqrt();
+    EXPECT_LT(((m - mean) / std).abs().max().item<double>(), 4 * 0.02 + bias) << name;
+    EXPECT_LT((v.diagonal().sqrt() / std - 1).abs().max().item<double>(), 4 * 0.015 + bias) << name;
+  };
+  const auto options = [](auto o) {
+    o.smc.particles = 200;
+    o.smc.chains = 100;
+    return o;
+  };
+  const DrawOptions draw{.dtype = at::kDouble};
+  check(*make_sampler(options(McgdiffOptions{}), schedule(60), draw), "mcgdiff", 0.03);
+  check(*make_sampler(options(TdsOptions{}), schedule(60), draw), "tds", 0.03);
+}
+
+TEST(Particles, NoiselessMeasurementsHoldExactly) {
+  const Correlated c;
+  const Problem p = c.problem(0);
+  McgdiffOptions options{.eta = 0.8};
+  options.smc.particles = 300;
+  options.smc.chains = 20;
+  const Draws draws =
+      make_sampler(options, schedule(40), {.dtype = at::kDouble})->sample(p, 6000, Noise(9), {});
+  const Tensor x = draws.x.select(1, 0);
+  EXPECT_LT(max_difference(at::matmul(x, c.matrix.t()), p.y.expand({6000, 2})), 1e-9);
+  const auto exact = c.prior->condition(c.matrix, 0);
+  const Tensor w = at::softmax(draws.log_weight.select(1, 0), 0).unsqueeze(1);
+  const Tensor hidden = (w * x).sum(0) - exact->mean(p.y)[0];
+  EXPECT_LT(hidden.norm().item<double>(), 0.08);
+}
+
+// p(x) p(y | x)^gamma of N(0, 1) and y = x + r n, with posterior variance v = r^2 / (1 + r^2): variance
+// v / (gamma + (1 - gamma) v), mean gamma v y / (r^2 (gamma + (1 - gamma) v)); classifier-free guidance gives
+// v^gamma.
+TEST(Particles, TdsSamplesTheTilt) {
+  const auto prior = std::make_shared<GaussianPrior>(
+      GaussianPrior::diagonal(at::zeros({1}, at::kDouble), at::ones({1}, at::kDouble)));
+  Problem p{prior, GaussianLikelihood(make_identity({1}), 1), at::ones({1, 1}, at::kDouble)};
+  for (const double gamma : {1.0, 3.0}) {
+    TdsOptions options{.gamma = gamma};
+    options.smc.particles = 500;
+    options.smc.chains = 40;
+    const Draws draws =
+        make_sampler(options, schedule(100), {.dtype = at::kDouble})->sample(p, 20'000, Noise(10), {});
+    const Tensor w = at::softmax(draws.log_weight.flatten(), 0), x = draws.x.flatten();
+    const double mean = (w * x).sum().item<double>();
+    const double variance = (w * (x - mean).square()).sum().item<double>();
+    const double tilt = 0.5 / (gamma + (1 - gamma) * 0.5);
+    EXPECT_NEAR(mean, gamma * tilt, 0.02) << gamma;  // 0.75 at gamma = 3
+    EXPECT_NEAR(variance / tilt, 1, 0.05) << gamma;  // 0.25
+    if (gamma == 3) EXPECT_GT(std::abs(variance / std::pow(0.5, gamma) - 1), 0.5);
+  }
+}
+
+TEST(Particles, BitsDoNotDependOnThreadsOrMemory) {
+  const Correlated c;
+  const Problem p = c.problem(0.3, 3);
+  McgdiffOptions options;
+  options.smc.particles = 300;
+  options.smc.chains = 4;
+  const auto run = [&](DrawOptions draw) {
+    return make_sampler(options, schedule(8), draw)->sample(p, 1200, Noise(11), {});
+  };
+  const Draws one = run({.threads = 1}), two = run({.threads = 2}),
+              tight = run({.threads = 2, .memory = 40'000});
+  EXPECT_TRUE(one.x.equal(two.x) && one.log_weight.equal(two.log_weight));
+  EXPECT_TRUE(one.x.equal(tight.x) && one.log_weight.equal(tight.log_weight));
+  expect_error([&] { run({.memory = 1000}); }, {"--memory", "1000 bytes", "300 particles"});
+}
+
+TEST(Particles, GenealogyIsKept) {
+  const Correlated c;
+  McgdiffOptions options;
+  options.smc.particles = 64;
+  options.smc.ancestors = true;
+  const Draws draws =
+      make_sampler(options, schedule(8), {.dtype = at::kDouble})->sample(c.problem(0.3), 64, Noise(12), {});
+  const ParticleRecord& record = *draws.run.particles;
+  Tensor first = at::arange(64, at::kLong);
+  for (int64_t k = 0; k < record.ancestors.size(0); ++k)
+    first = first.index_select(0, record.ancestors[k][0][0].to(at::kLong));
+  EXPECT_EQ(std::get<0>(at::_unique(first)).numel(), record.unique_ancestors[0][0].item<int64_t>());
+  EXPECT_LE(record.ess.max().item<double>(), 64 * (1 + 1e-9));
+  EXPECT_GE(record.ess.min().item<double>(), 1);
+}
+
+TEST(Particles, BadInputIsRefusedAndHopelessWeightsAreReported) {
+  const Correlated c;
+  const auto run = [&](McgdiffOptions options, int64_t draws, const Problem& p) {
+    return make_sampler(options, schedule(8), {.dtype = at::kDouble})->sample(p, draws, Noise(1), {});
+  };
+  McgdiffOptions none;
+  none.smc.particles = 0;
+  expect_error([&] { run(none, 10, c.problem(0.3)); }, {"method.particles", "0"});
+  McgdiffOptions few;
+  few.smc.particles = 5;
+  few.smc.chains = 1;
+  expect_error([&] { run(few, 10, c.problem(0.3)); }, {"method.draws", "10", "1 chains of 5 particles"});
+  expect_error([&] { run({.eta = 0}, 10, c.problem(0.3)); }, {"method.eta", "0"});
+  Problem nan = c.problem(0.3);
+  nan.y[0][0] = NAN;
+  expect_error([&] { run({}, 10, nan); }, {"measurement.y"});
+  expect_error([&] { make_sampler(TdsOptions{}, schedule(8), {})->sample(c.problem(0), 10, Noise(1), {}); },
+               {"measurement.noise.std", "tds", "mcgdiff"});
+  // A measurement so far off that every weight underflows, float64 logarithms or not
+  Problem far = c.problem(0.3);
+  far.y.fill_(1e200);
+  const Draws lost = run({}, 10, far);
+  ASSERT_EQ(lost.run.warnings.size(), 1);
+  EXPECT_THAT(lost.run.warnings[0], testing::HasSubstr("every weight was zero"));
+  EXPECT_TRUE(lost.log_weight.eq(-INFINITY).all().item<bool>());
+}
+
+TEST(Resample, OffspringAreAsTheSchemesPromise) {
+  const Tensor log_weight = 2 * normal({40}, 1), w = at::softmax(log_weight, 0);
+  const int64_t seeds = 4000;
+  for (const auto scheme :
+       {Resampling::multinomial, Resampling::systematic, Resampling::stratified, Resampling::residual}) {
+    Tensor total = at::zeros({40}, at::kDouble), square = at::zeros({40}, at::kDouble);
+    double furthest = 0;
+    for (int64_t seed = 0; seed < seeds; ++seed) {
+      Noise noise(seed);
+      const Tensor index = resample(log_weight, scheme, noise);
+      EXPECT_TRUE(index.slice(0, 1).ge(index.slice(0, 0, -1)).all().item<bool>());
+      const Tensor offspring = at::bincount(index, {}, 40).to(at::kDouble);
+      total += offspring;
+      square += offspring.square();
+      furthest = std::max(furthest, max_difference(offspring, 40 * w));
+    }
+    const Tensor mean = total / seeds, variance = square / seeds - mean.square();
+    const Tensor z = (mean - 40 * w) / (variance / seeds).sqrt().clamp_min(1e-9);
+    EXPECT_LT(z.abs().max().item<double>(), 4.5) << static_cast<int>(scheme);
+    // Wrong twin: the weights a little flattened
+    const Tensor flat = at::softmax(0.9 * log_weight, 0);
+    EXPECT_GT(((mean - 40 * flat) / (variance / seeds).sqrt().clamp_min(1e-9)).abs().max().item<double>(),
+              4.5);
+    if (scheme == Resampling::systematic) EXPECT_LT(furthest, 1);
+    if (scheme == Resampling::stratified) EXPECT_LT(furthest, 2);
+    if (scheme == Resampling::multinomial) EXPECT_GT(furthest, 2);
+  }
+  Noise noise(1);
+  expect_error([&] { resample(at::full({3}, -INFINITY, at::kDouble), Resampling::systematic, noise); },
+               {"log_weight", "-inf"});
+}
+
+TEST(Thin, KeepsExpectationsAndHeavyParticles) {
+  const Tensor log_weight = 2 * normal({50}, 1), w = log_weight.exp(), value = normal({50}, 2);
+  const double exact = (w * value).sum().item<double>();
+  std::vector<double> estimates;
+  for (int64_t seed = 0; seed < 2000; ++seed) {
+    Noise noise(seed);
+    const auto [index, kept] = thin(log_weight, 12, noise);
+    ASSERT_EQ(index.size(0), 12);
+    EXPECT_NEAR(kept.exp().sum().item<double>() / w.sum().item<double>(), 1, 1e-9);
+    EXPECT_TRUE(index.eq(w.argmax()).any().item<bool>());
+    estimates.push_back((kept.exp() * value.index_select(0, index)).sum().item<double>());
+  }
+  const Tensor e = at::tensor(estimates, at::kDouble);
+  const double z = ((e.mean() - exact) / (e.std() / std::sqrt(2000.0))).item<double>();
+  EXPECT_LT(std::abs(z), 4);
+}
+
+}  // namespace
+}  // namespace tweedie
