@@ -25,7 +25,7 @@ MixturePrior clouds() {
 struct Clouds {
   std::shared_ptr<const MixturePrior> prior = std::make_shared<const MixturePrior>(clouds());
   LinearOperatorPtr a = make_matrix({2}, at::eye(2, at::kDouble).slice(0, 0, 1));
-  Problem problem{prior, GaussianLikelihood(a, 1.5), at::full({1, 1}, 0.3, at::kDouble)};
+  Problem problem{prior, GaussianLikelihood(a, 0.7), at::full({1, 1}, 0.2, at::kDouble)};
 };
 
 // Largest z of the first two moments of draws (n, 2), and of how many lie on the left, against p(x | y)
@@ -57,17 +57,18 @@ TEST(MixturePosterior, IsReachedByTheOracleOnly) {
   const Clouds p;
   EXPECT_LT(posterior_z(p, drawn(p, OracleOptions{})), 4.5);
   EXPECT_GT(posterior_z(p, drawn(p, MmpsOptions{})), 8);
-  EXPECT_GT(posterior_z(p, drawn(p, CfgOptions{.scale = 2})), 8);
+  EXPECT_GT(posterior_z(p, drawn(p, DpsOptions{})), 8);
+  EXPECT_GT(posterior_z(p, drawn(p, CfgOptions{.scale = 3})), 8);
 }
 
 TEST(MixturePosterior, ExactDraws) {
   Clouds p;
   const Draws exact = ExactSampler({.dtype = at::kDouble}).sample(p.problem, draws, Noise(2), {});
   EXPECT_LT(posterior_z(p, exact.x.squeeze(1)), 4.5);
-  const auto posterior = p.prior->condition(p.a->dense(), 1.5);
+  const auto posterior = p.prior->condition(p.a->dense(), 0.7);
   EXPECT_LT(max_difference(*exact.mean, posterior->mean(p.problem.y)), 1e-12);
   EXPECT_LT(max_difference(*exact.log_evidence, posterior->log_evidence(p.problem.y)), 1e-12);
-  p.problem.likelihood = GaussianLikelihood(p.a, 0.8);
+  p.problem.likelihood = GaussianLikelihood(p.a, 1.5);
   EXPECT_GT(posterior_z(p, exact.x.squeeze(1)), 8);
 }
 
