@@ -35,7 +35,7 @@ double level_z(const DdrmOptions& options, double noise_std, double wrong, doubl
   constexpr int64_t n = 4000;
   const auto a = uneven();
   const Tensor truth = 3 * normal({n, d}, 2), y = a->apply(truth) + wrong * noise_std * normal({n, 5}, 3);
-  const DdrmStep step(options, svd_of(*a), y, noise_std);
+  const DdrmStep step(options, svd_of(*a), y, noise_std, y.options());
   Noise noise(4);
   const Tensor x = step.step(Knows(truth), truth + t * normal({n, d}, 5), t, s, noise);
   // In coordinates of V and of its complement alike
