@@ -30,8 +30,10 @@ struct DdnmPlusOptions {
 // Were D the truth and x a sample of it at level t, the result would be one at level s, in every coordinate.
 class DdrmStep final : public Sampler {
  public:
-  // svd: of the operator, over the prior's flat coordinates; y: (B, *codomain); noise_std >= 0
-  DdrmStep(const DdrmOptions& options, const Svd& svd, const Tensor& y, double noise_std);
+  // svd: of the operator, over the prior's flat coordinates; y: (B, *codomain), float64 where s is small;
+  // noise_std >= 0; state: dtype and device of the x to come
+  DdrmStep(const DdrmOptions& options, const Svd& svd, const Tensor& y, double noise_std,
+           const at::TensorOptions& state);
   int64_t evaluations(bool) const override { return 1; }
   // The paper's start at noise level t, from z ~ N(0, I): N(ybar_i, t^2 - noise_std^2 / s_i^2) where that is
   // measured and a variance, else N(0, initial_std^2).

@@ -44,6 +44,7 @@ class GaussianPrior final : public AnalyticPrior {
   Linearised do_linearise(const Tensor& x, const Tensor& sigma) const override;
 
  private:
+  friend class GaussianPosterior;
   // An undefined basis means the coordinate axes (r = d).
   struct Spectrum {
     Tensor mean, basis, value;  // (d), (d, r), (r)

@@ -43,12 +43,13 @@ class LinearOperator : public ForwardOperator {
   // there is one, else by conjugate gradients in float64 to a relative residual of 1e-10 (float64) or 1e-6
   // (float32), or as far as 10,000 iterations come.
   Tensor solve_normal(const Tensor& b, double lambda) const;
-  // (A A^T + lambda I)^{-1} b, lambda >= 0 and finite: (B, *codomain) -> (B, *codomain), computed as
-  // solve_normal is. lambda = 0 means the pseudoinverse, (A A^T)^+ b: singular values below the rounding of
-  // b's dtype count as zero; without a closed form b must lie in the range of A.
+  // (A A^T + lambda I)^{-1} b, lambda > 0 and finite: (B, *codomain) -> (B, *codomain), computed as
+  // solve_normal is
   Tensor solve_gram(const Tensor& b, double lambda) const;
-  // A^+ y = A^T (A A^T)^+ y: (B, *codomain) -> (B, *domain)
-  Tensor pseudo_inverse(const Tensor& y) const { return adjoint(solve_gram(y, 0)); }
+  // A^+ y, of all x with |y - A x| least the shortest: (B, *codomain) -> (B, *domain). In closed form where
+  // there is one, for which singular values below the rounding of y's dtype are zero; else as solve_normal
+  // does it.
+  Tensor pseudo_inverse(const Tensor& y) const;
   // largest singular value, to 1e-6 relative; computed anew at each call
   virtual double norm() const;
   // the decomposition, where the operator has a cheap one; svd_of computes it for others
@@ -61,6 +62,7 @@ class LinearOperator : public ForwardOperator {
   virtual Tensor do_adjoint(const Tensor& y) const = 0;
   virtual Tensor do_solve_normal(const Tensor& b, double lambda) const;
   virtual Tensor do_solve_gram(const Tensor& b, double lambda) const;
+  virtual Tensor do_pseudo_inverse(const Tensor& y) const;
 };
 
 // The operator's own decomposition, or one of its dense matrix, in which singular values that are zero to

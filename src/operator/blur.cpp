@@ -61,9 +61,15 @@ class BlurOperator final : public FixedShape {
     return filter(b, inverse, at::zeros_like(inverse));
   }
   Tensor do_solve_gram(const Tensor& b, double lambda) const override {
-    if (boundary_ == Boundary::zero) return FixedShape::do_solve_gram(b, lambda);
-    const Tensor inverse = inverse_square(power(b).sqrt(), lambda, b.scalar_type(), height_ * width_);
-    return filter(b, inverse, at::zeros_like(inverse));
+    // A and A^T commute.
+    return boundary_ == Boundary::zero ? FixedShape::do_solve_gram(b, lambda) : do_solve_normal(b, lambda);
+  }
+  Tensor do_pseudo_inverse(const Tensor& y) const override {
+    if (boundary_ == Boundary::zero) return FixedShape::do_pseudo_inverse(y);
+    const Tensor size = power(y), k = spectrum_.like(y);
+    const Tensor kept = size.sqrt().gt(rank_tolerance(height_ * width_, y.scalar_type()) * size.max().sqrt());
+    const Tensor inverse = at::where(kept, size.reciprocal(), at::zeros_like(size));
+    return filter(y, k[0] * inverse, -k[1] * inverse);
   }
 
  private:

@@ -79,6 +79,7 @@ class ScaledOperator final : public FixedShape {
     const double square = factor_ * factor_;
     return a_->solve_gram(b, lambda / square) / square;
   }
+  Tensor do_pseudo_inverse(const Tensor& y) const override { return a_->pseudo_inverse(y) / factor_; }
 
  private:
   LinearOperatorPtr a_;

@@ -42,6 +42,7 @@ class DownsampleOperator final : public FixedShape {
   Tensor do_solve_gram(const Tensor& b, double lambda) const override {
     return b / (1.0 / static_cast<double>(factor_ * factor_) + lambda);
   }
+  Tensor do_pseudo_inverse(const Tensor& y) const override { return spread(y); }
 
  private:
   // (B, *shape) as (B, channels, height, width)

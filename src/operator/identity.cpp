@@ -24,6 +24,7 @@ class IdentityOperator final : public FixedShape {
   Tensor do_adjoint(const Tensor& y) const override { return y; }
   Tensor do_solve_normal(const Tensor& b, double lambda) const override { return b / (1 + lambda); }
   Tensor do_solve_gram(const Tensor& b, double lambda) const override { return b / (1 + lambda); }
+  Tensor do_pseudo_inverse(const Tensor& y) const override { return y; }
 };
 
 }  // namespace

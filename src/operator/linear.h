@@ -48,8 +48,8 @@ constexpr int64_t largest_dense_svd = 2048;
 // Of a dense matrix (m, d) float64, without the singular values that are zero to rounding.
 Svd thin_svd(const Tensor& a);
 
-// 1 / (s^2 + lambda) for singular values s (k), and 0 where lambda = 0 and s is rounding of this dtype, in an
-// operator of `size` rows or columns, whichever are more.
-Tensor inverse_square(const Tensor& s, double lambda, at::ScalarType dtype, int64_t size);
+// Relative to the largest, the singular value that is rounding of this dtype, in an operator of so many rows
+// or columns, whichever are more.
+double rank_tolerance(int64_t size, at::ScalarType dtype);
 
 }  // namespace tweedie

@@ -33,6 +33,7 @@ class MaskOperator final : public FixedShape {
     return b / (normal_.like(b) + lambda);
   }
   Tensor do_solve_gram(const Tensor& b, double lambda) const override { return b / (1 + lambda); }
+  Tensor do_pseudo_inverse(const Tensor& y) const override { return do_adjoint(y); }
 
  private:
   Tensor kept(const Tensor& x) const { return kept_.as(at::kLong, x.device()); }

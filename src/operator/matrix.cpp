@@ -39,16 +39,26 @@ class MatrixOperator final : public FixedShape {
     if (v.size(1) < v.size(0)) x = x + (flat - row_matmul(along, vt)) / lambda;
     return x.to(b.scalar_type()).view_as(b);
   }
-  // U diag(1 / (s^2 + lambda)) U^T + (I - U U^T) / lambda, the rest left out where lambda = 0
+  // U diag(1 / (s^2 + lambda)) U^T + (I - U U^T) / lambda
   Tensor do_solve_gram(const Tensor& b, double lambda) const override {
     if (!is_small()) return FixedShape::do_solve_gram(b, lambda);
     const Svd f = *svd();
     const Tensor y = b.to(at::kDouble), u = f.u.to(b.device()).contiguous(), s = f.s.to(b.device());
     const Tensor along = row_matmul(y, u), ut = u.t().contiguous();
-    const int64_t size = std::max(codomain()[0], product(domain()));
-    Tensor x = row_matmul(along * inverse_square(s, lambda, b.scalar_type(), size), ut);
-    if (lambda > 0 && u.size(1) < u.size(0)) x = x + (y - row_matmul(along, ut)) / lambda;
+    Tensor x = row_matmul(along / (s.square() + lambda), ut);
+    if (u.size(1) < u.size(0)) x = x + (y - row_matmul(along, ut)) / lambda;
     return x.to(b.scalar_type());
+  }
+  // V diag(1 / s) U^T
+  Tensor do_pseudo_inverse(const Tensor& y) const override {
+    if (!is_small()) return FixedShape::do_pseudo_inverse(y);
+    const Svd f = *svd();
+    const double least = rank_tolerance(std::max(codomain()[0], product(domain())), y.scalar_type());
+    const int64_t rank = f.s.numel() == 0 ? 0 : f.s.gt(least * f.s[0]).sum().item<int64_t>();
+    const auto first = [&](const Tensor& m) { return m.narrow(1, 0, rank).to(y.device()); };
+    const Tensor along = row_matmul(y.to(at::kDouble), first(f.u).contiguous());
+    const Tensor x = row_matmul(along / f.s.narrow(0, 0, rank).to(y.device()), first(f.v).t().contiguous());
+    return x.to(y.scalar_type()).view(with_batch(y.size(0), domain()));
   }
 
  private:

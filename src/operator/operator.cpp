@@ -77,9 +77,8 @@ Tensor LinearOperator::do_solve_normal(const Tensor& b, double lambda) const {
 
 Tensor LinearOperator::solve_gram(const Tensor& b, double lambda) const {
   require(b, codomain(), "operator.solve_gram");
-  if (!(lambda >= 0) || !std::isfinite(lambda)) {
-    throw Error("operator.solve_gram",
-                fmt::format("lambda = {}, but a finite number >= 0 is needed", lambda));
+  if (!(lambda > 0) || !std::isfinite(lambda)) {
+    throw Error("operator.solve_gram", fmt::format("lambda = {}, but a finite number > 0 is needed", lambda));
   }
   return b.size(0) == 0 ? at::empty_like(b) : do_solve_gram(b, lambda);
 }
@@ -89,20 +88,28 @@ Tensor LinearOperator::do_solve_gram(const Tensor& b, double lambda) const {
   return conjugate_gradient(shifted, b.to(at::kDouble), for_solves(b)).u.to(b.scalar_type());
 }
 
-Svd thin_svd(const Tensor& a) {
-  const auto [u, s, vt] = at::linalg_svd(a, /*full_matrices=*/false);
-  const double negligible = static_cast<double>(std::max(a.size(0), a.size(1))) *
-                            std::numeric_limits<double>::epsilon() * s[0].item<double>();
-  const int64_t rank = s.gt(negligible).sum().item<int64_t>();
-  return {u.narrow(1, 0, rank), s.narrow(0, 0, rank), vt.narrow(0, 0, rank).t().contiguous()};
+Tensor LinearOperator::pseudo_inverse(const Tensor& y) const {
+  require(y, codomain(), "operator.pseudo_inverse");
+  return y.size(0) == 0 ? at::empty(with_batch(0, domain()), y.options()) : do_pseudo_inverse(y);
 }
 
-Tensor inverse_square(const Tensor& s, double lambda, at::ScalarType dtype, int64_t size) {
-  if (lambda > 0 || s.numel() == 0) return 1 / (s.square() + lambda);
+// A^T A x = A^T y has a solution for every y, and conjugate gradients from 0 find the shortest.
+Tensor LinearOperator::do_pseudo_inverse(const Tensor& y) const {
+  const auto map = [&](const Tensor& x) { return normal(x); };
+  return conjugate_gradient(map, adjoint(y.to(at::kDouble)), for_solves(y)).u.to(y.scalar_type());
+}
+
+double rank_tolerance(int64_t size, at::ScalarType dtype) {
   const double epsilon =
       dtype == at::kDouble ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
-  const Tensor kept = s.gt(static_cast<double>(size) * epsilon * s.max().item<double>());
-  return at::where(kept, s.square().reciprocal(), at::zeros_like(s));
+  return static_cast<double>(size) * epsilon;
+}
+
+Svd thin_svd(const Tensor& a) {
+  const auto [u, s, vt] = at::linalg_svd(a, /*full_matrices=*/false);
+  const double negligible = rank_tolerance(std::max(a.size(0), a.size(1)), at::kDouble) * s[0].item<double>();
+  const int64_t rank = s.gt(negligible).sum().item<int64_t>();
+  return {u.narrow(1, 0, rank), s.narrow(0, 0, rank), vt.narrow(0, 0, rank).t().contiguous()};
 }
 
 Svd svd_of(const LinearOperator& a) {

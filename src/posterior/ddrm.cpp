@@ -40,15 +40,14 @@ DdrmOptions checked(const DdrmOptions& options) {
 
 }  // namespace
 
-DdrmStep::DdrmStep(const DdrmOptions& options, const Svd& svd, const Tensor& y, double noise_std)
+DdrmStep::DdrmStep(const DdrmOptions& options, const Svd& svd, const Tensor& y, double noise_std,
+                   const at::TensorOptions& state)
     : options_(checked(options)) {
-  const auto like_y = [&](const Tensor& t) { return t.to(y.options()).contiguous(); };
-  v_ = like_y(svd.v);
-  vt_ = like_y(svd.v.t());
-  // In float64, since 1 / s may be large
-  const Tensor u = svd.u.to(y.device()).contiguous(), s = svd.s.to(y.device());
-  y_ = like_y(row_matmul(y.flatten(1).to(at::kDouble), u) / s);
-  noise_std_ = like_y(noise_std / s);
+  const auto keep = [&](const Tensor& t) { return t.to(state).contiguous(); };
+  v_ = keep(svd.v);
+  vt_ = keep(svd.v.t());
+  y_ = keep(row_matmul(y.flatten(1).to(at::kCPU, at::kDouble), svd.u.contiguous()) / svd.s);
+  noise_std_ = keep(noise_std / svd.s);
 }
 
 Tensor DdrmStep::start(const Tensor& z, double t, double initial_std) const {
@@ -89,12 +88,12 @@ Draws DdrmSampler::sample(const Problem& problem, int64_t draws, const Noise& no
   require_batch_of(problem.y, a.codomain(), "measurement.y");
   require_finite(problem.y, "measurement.y");
   const auto begin = std::chrono::steady_clock::now();
-  const Tensor y = problem.y.to(draw_.device, draw_.dtype);
   const Svd svd = svd_of(a);
   const Shape shape = problem.prior->shape();
   const auto* sigma = schedule_.sigma.data_ptr<double>();
   const auto walk = [&](const Slice& slice) {
-    const DdrmStep sampler(options_, svd, slice.rows_of(y), problem.likelihood.noise_std());
+    const DdrmStep sampler(options_, svd, slice.rows_of(problem.y), problem.likelihood.noise_std(),
+                           at::TensorOptions().dtype(draw_.dtype).device(draw_.device));
     Noise start = slice.noise().stream(Stream::initial), moves = slice.noise().stream(Stream::sampler);
     const Tensor z = start.normal(with_batch(slice.rows(), shape), draw_.dtype).to(draw_.device);
     Tensor x = start_at_y_ ? sampler.start(z, sigma[0], schedule_.initial_std) : z * schedule_.initial_std;

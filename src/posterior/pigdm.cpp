@@ -2,8 +2,8 @@
 // for inverse problems", ICLR 2023, eq. 7 and 8 (r_t^2 of section 3.3 for v = 1).
 //
 //   p(x_0 | x_sigma) ~ N(D, r^2 I),  r^2 = sigma^2 v / (sigma^2 + v)
-//   u = (noise_std^2 I + r^2 A A^T)^{-1} (y - A D) = (A A^T + noise_std^2 / r^2 I)^{-1} (y - A D) / r^2
-//   D_y = D + sigma^2 J^T A^T u
+//   w = A^T (noise_std^2 I + r^2 A A^T)^{-1} (y - A D),  without noise A^+ (y - A D) / r^2
+//   D_y = D + sigma^2 J^T w
 
 #include "posterior/guided_denoiser.h"
 #include "tweedie/predictor.h"
@@ -28,22 +28,23 @@ class Pigdm final : public GuidedDenoiser {
   Tensor do_mean(const Tensor& x, const Tensor& sigma) const override {
     const LinearOperator& a = *likelihood_.linear();
     const Linearised prior = linearise_prior(x, sigma);
-    const Tensor u = solve(y_ - a.apply(prior.mean), sigma.to(at::kDouble).flatten());
+    const Tensor w = solve(y_ - a.apply(prior.mean), sigma.to(at::kDouble).flatten());
     count(x.size(0), 1, 3);
-    return prior.mean + sigma.square() * prior.vjp(a.adjoint(u));
+    return prior.mean + sigma.square() * prior.vjp(w);
   }
 
  private:
   // sigma: (1), the same for all rows, or (B)
   Tensor solve(const Tensor& residual, const Tensor& sigma) const {
-    std::vector<Tensor> u;
+    const LinearOperator& a = *likelihood_.linear();
+    std::vector<Tensor> w;
     for (int64_t i = 0; i < sigma.numel(); ++i) {
       const double s2 = std::pow(sigma[i].item<double>(), 2);
-      const double r2 = s2 * data_variance_ / (s2 + data_variance_);
+      const double r2 = s2 * data_variance_ / (s2 + data_variance_), lambda = noise_variance() / r2;
       const Tensor rows = sigma.numel() == 1 ? residual : residual.narrow(0, i, 1);
-      u.push_back(likelihood_.linear()->solve_gram(rows, noise_variance() / r2) / r2);
+      w.push_back((lambda > 0 ? a.adjoint(a.solve_gram(rows, lambda)) : a.pseudo_inverse(rows)) / r2);
     }
-    return at::cat(u);
+    return at::cat(w);
   }
 
   double data_variance_;

@@ -68,7 +68,14 @@ Tensor GaussianPosterior::sample(const Tensor& y, int64_t draws, Noise& noise) c
 }
 
 std::shared_ptr<const AnalyticPrior> GaussianPosterior::given(const Tensor& y) const {
-  return std::make_shared<GaussianPrior>(GaussianPrior::full(mean(y.reshape({1, -1}))[0], covariance()));
+  std::call_once(spectrum_->once, [&] {
+    const Tensor c = covariance();
+    std::tie(spectrum_->value, spectrum_->basis) = at::linalg_eigh((c + c.t()) / 2);
+    spectrum_->value = spectrum_->value.clamp_min(0);  // what y determines has none but rounding
+  });
+  const Tensor m = mean(y.reshape({1, -1})).flatten();
+  return std::make_shared<GaussianPrior>(
+      GaussianPrior(prior_.shape(), {m, spectrum_->basis, spectrum_->value}, 0));
 }
 
 std::unique_ptr<const ExactPosterior> GaussianPrior::condition(const Tensor& matrix, double noise_std) const {

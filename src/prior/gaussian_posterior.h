@@ -6,6 +6,8 @@
 
 #include "tweedie/gaussian_prior.h"
 
+#include <mutex>
+
 namespace tweedie {
 
 class GaussianPosterior final : public ExactPosterior {
@@ -34,6 +36,12 @@ class GaussianPosterior final : public ExactPosterior {
   Tensor cholesky_;   // L, S = L L^T
   Tensor half_gain_;  // L^{-1} A Sigma (m, d)
   Tensor gain_;       // K^T (m, d)
+
+  struct Spectrum {  // of the posterior covariance, the same for every y, computed when it is first needed
+    std::once_flag once;
+    Tensor value, basis;
+  };
+  std::shared_ptr<Spectrum> spectrum_ = std::make_shared<Spectrum>();
 };
 
 }  // namespace tweedie

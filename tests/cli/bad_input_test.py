@@ -150,7 +150,9 @@ CASES = [
 
     # Numbers out of range
     *((f"{key} = {value}", f"{command} --set {key}={value}", {}, [f"--set {key}", key, value]) for command, key, value in (
-        ("infer infer.toml", "measurement.noise.std", "0"), ("infer infer.toml", "measurement.noise.std", "-0.1"),
+        ("infer infer.toml", "measurement.noise.std", "-0.1"), ("infer infer.toml --set method.kind=cfg", "method.scale", "-1"),
+        ("infer infer.toml --set method.kind=pigdm", "method.data_variance", "0"),
+        ("infer infer.toml --set method.kind=ddrm", "method.eta", "1.5"),
         ("infer infer.toml", "measurement.noise.std", "nan"), ("infer infer.toml", "measurement.noise.std", "inf"),
         ("infer infer.toml", "method.draws", "0"), ("infer infer.toml", "method.draws", "-5"),
         ("infer infer.toml", "method.steps", "0"), ("infer infer.toml", "method.iterations", "0"),

@@ -88,6 +88,34 @@ class Images(Scene):
         # 15/13 for exact draws, whose 16 also give the std; known to 0.06, as pixels depend on their neighbours
         self.assertLess(statistics.fmean(v * v for v in z), 15 / 13 + 3 * 0.06)
 
+    def test_guided_methods_run(self):
+        for kind in ("pigdm", "tmpd", "ddnm", "oracle", "cfg", "ddrm", "ddnm-plus"):
+            self.tweedie("infer", "infer.toml", *sets(method_kind=kind, method_draws=2, method_steps=6), "--out", kind)
+            summary = self.summary(kind)
+            self.assertEqual((summary["method"], summary["steps"]), (kind, 6))
+            self.assertLess(summary["residual_chi2"], 5)
+        self.assertEqual(self.summary("cfg")["warnings"], [])
+        self.tweedie("infer", "infer.toml", *sets(method_kind="cfg", method_draws=2, method_steps=6, method_scale=2.0),
+                     "--out", "cfg-2")
+        self.assertIn("neither", self.summary("cfg-2")["warnings"][0])
+
+    def test_measurements_without_noise(self):
+        self.tweedie("measure", "measure.toml", *sets(measurement_noise=r'{kind="gaussian",std=0.0}'), "--out", "quiet")
+        y, mask = self.array("quiet/y.npy"), self.array("quiet/mask.npy")
+        for kind in ("ddnm", "ddrm", "ddnm-plus", "exact"):
+            self.tweedie("infer", "infer.toml", *sets(measurement_run="quiet", method_kind=kind, method_draws=2),
+                         "--out", f"quiet-{kind}")
+            for draw in self.array(f"quiet-{kind}/samples.npy"):
+                seen = [v for image in draw for v, kept in zip(image.values, mask.values) if kept]
+                self.assert_near(Array(y.shape, seen), y, 1e-6)
+            self.assertIsNone(self.summary(f"quiet-{kind}")["residual_chi2"])
+        findings = json.loads(self.tweedie("diagnose", "quiet-exact", "--json").stdout)["findings"]
+        skipped = [f["name"] for f in findings if f["status"] == "skipped"]
+        self.assertEqual(skipped, ["data-consistency", "variance-collapse"])
+        refused = self.refused("infer", "infer.toml", *sets(measurement_run="quiet", method_kind="dps"), "--out", "quiet-dps")
+        self.assertIn("measurement.noise.std", refused)
+        self.assertIn("dps divides", refused)
+
     def test_diagnose_trusts_good_draws(self):
         for run in ("mmps", "exact"):
             done = self.tweedie("diagnose", run)

@@ -19,17 +19,18 @@ class CfgTable : public testing::TestWithParam<Golden> {};
 
 TEST_P(CfgTable, MeanAndVarianceOfTheFlow) {
   const auto [scale, mean, variance] = GetParam();
-  constexpr double top = 1e6;  // a start at N(0, top^2) shifts the mean by 0.5 / top
-  constexpr int64_t steps = 2000;
+  constexpr double top = 1e5;  // a start at N(0, top^2) shifts the mean by 0.5 / top
+  constexpr int64_t steps = 1000;
   const auto prior = std::make_shared<const GaussianPrior>(scalar_prior(0, 1));
   const Tensor start = at::tensor({0.0, top}, at::kDouble).view({2, 1}), y = at::ones({2, 1}, at::kDouble);
   const GaussianLikelihood likelihood(make_identity({1}), 1);
   const auto denoiser = guide(CfgOptions{.scale = scale}, prior, likelihood, y);
   Noise none(0);
-  const NoiseSchedule schedule = make_schedule(Karras{.sigma_min = 1e-4, .sigma_max = top}, steps);
+  const NoiseSchedule schedule = make_schedule(Karras{.sigma_min = 1e-3, .sigma_max = top, .rho = 20}, steps);
   const Tensor end = walk(*denoiser, Heun({}, steps), schedule, start, none);
-  EXPECT_NEAR(end[0].item<double>(), mean, 1e-5);
-  EXPECT_NEAR((end[1] - end[0]).square().item<double>(), std::pow(0.5, scale), 1e-5);
+  // Heun's error is of the order of the square of a step, here 0.018 in log sigma.
+  EXPECT_NEAR(end[0].item<double>(), mean, 1e-4);
+  EXPECT_NEAR((end[1] - end[0]).square().item<double>(), std::pow(0.5, scale), 1e-4);
   EXPECT_NEAR(variance, std::pow(0.5, scale), 1e-5);
   // The tilt p(x) p(y | x)^gamma, of precision 1 + gamma, is what it is not.
   if (scale != 1) EXPECT_GT(std::abs(end[0].item<double>() - scale / (1 + scale)), 0.1);
@@ -62,7 +63,7 @@ TEST(ClassifierFree, IsALineThroughBothDenoisers) {
                            line(linearise(*a, x, sigma).vjp(v), linearise(*b, x, sigma).vjp(v))),
             1e-12);
   const auto other = std::make_shared<const GaussianPrior>(smooth_prior());
-  expect_error([&] { classifier_free(1, a, other); }, {"shapes (1) and (1, 4, 4)"});
+  expect_error([&] { classifier_free(1, a, other); }, {"shapes (1,) and (1, 4, 4)"});
   expect_error([&] { classifier_free(NAN, a, b); }, {"method.scale"});
 }
 
@@ -88,8 +89,8 @@ TEST(ClassifierGuided, IsTheClassesOwnDenoiser) {
   const auto difference = [&](double scale, double believed, double sigma) {
     const double s2 = sigma * sigma, v = s2 / (1 + s2);
     const Tensor mean = x / (1 + s2), a = mean / std::sqrt(v);
-    const Tensor density = (-0.5 * a.square()).exp() / std::sqrt(2 * M_PI);
-    const Tensor exact = mean + std::sqrt(v) * density / at::special_ndtr(a);
+    // phi(a) / Phi(a) by the scaled complementary error function
+    const Tensor exact = mean + std::sqrt(v) * std::sqrt(2 / M_PI) / at::special_erfcx(-a / std::sqrt(2));
     const auto guided = classifier_guided(scale, prior, std::make_shared<const Positive>(believed));
     return max_difference(guided->mean(x, sigma), exact);
   };
@@ -106,7 +107,7 @@ TEST(Classifier, GradientOfEachRow) {
                h = at::full({1}, 1e-5, at::kDouble);
   const Tensor slope = (classifier.log_prob(x + h, sigma) - classifier.log_prob(x - h, sigma)) / 2e-5;
   EXPECT_LT(max_difference(classifier.gradient(x, sigma).flatten(), slope), 1e-7);
-  expect_error([&] { classifier.gradient(x, at::ones({2}, at::kDouble)); }, {"classifier.sigma", "(2)"});
+  expect_error([&] { classifier.gradient(x, at::ones({2}, at::kDouble)); }, {"classifier.sigma", "(2,)"});
 }
 
 }  // namespace

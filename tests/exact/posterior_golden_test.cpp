@@ -85,8 +85,9 @@ TEST(ScalarRecursion, OnlyTheDenominatorsDiffer) {
         EXPECT_LT(difference(mmps, v), 1e-13);
         EXPECT_LT(difference(tmpd, v), 1e-13);
         EXPECT_LT(difference(oracle, v), 1e-9);
-        EXPECT_GT(difference(mmps, 0), 1e-4);
-        EXPECT_GT(difference(dps, v), 1e-4);
+        if (sigma < 1) continue;  // where the prior's own mean is all there is
+        EXPECT_GT(difference(mmps, 0), 1e-3);
+        EXPECT_GT(difference(dps, v), 1e-3);
       }
     }
   }

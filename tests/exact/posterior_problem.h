@@ -1,6 +1,7 @@
 #pragma once
 // Gaussian problems on a small image whose posterior is known, and distances of draws and laws from it.
 
+#include "core/shape.h"
 #include "diagnostic/special.h"
 #include "prior/gaussian_posterior.h"
 #include "tweedie/guidance.h"
