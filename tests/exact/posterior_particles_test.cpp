@@ -25,7 +25,7 @@ struct Correlated {
     return at::matmul(at::tensor({1.0, 0.4}, at::kDouble).diag(), q.t());
   }();
   Problem problem(double noise_std, int64_t cases = 1) const {
-    Problem p{prior, GaussianLikelihood(make_matrix(matrix, {3}), noise_std), {}};
+    Problem p{prior, GaussianLikelihood(make_matrix({3}, matrix), noise_std), {}};
     p.y = at::tensor({0.7, -0.3}, at::kDouble).expand({cases, 2}).contiguous();
     return p;
   }
@@ -104,52 +104,61 @@ TEST(Evidence, TdsEstimatesTheDiscretisedOneWithoutBias) {
   }
 }
 
-// MCGdiff's walk passes through target_i at level noise_std / s_i, so the evidence is the joint density of
-// those.
-TEST(Evidence, McgdiffEstimatesTheDiscretisedOneWithoutBias) {
-  const Correlated c;
-  const double noise_std = 0.3;
-  const auto& levels = schedule(12);
+// MCGdiff's walk passes through target_i at level noise_std / s_i: what it estimates is a joint Gaussian.
+struct McgdiffLaw {
+  double log_evidence;
+  Tensor mean, covariance;  // of x at the end, given y
+};
+
+McgdiffLaw mcgdiff_law(const Correlated& c, const NoiseSchedule& levels, double noise_std, double eta) {
   const double* s = levels.sigma.data_ptr<double>();
+  const auto [u, value, vt] = at::linalg_svd(c.matrix, false);
+  const std::vector<double> passed{noise_std, noise_std / 0.4};  // of singular values 1 and 0.4
   std::vector<double> sigma(s, s + levels.sigma.numel());
-  sigma.push_back(0.3);
-  sigma.push_back(0.75);
+  sigma.insert(sigma.end(), passed.begin(), passed.end());
   std::sort(sigma.begin(), sigma.end(), std::greater<>());
-  const auto at_level = [&](double level) {
+  const auto index_of = [&](double level) {
     return static_cast<size_t>(std::find(sigma.begin(), sigma.end(), level) - sigma.begin());
   };
-  for (const double eta : {0.6, 1.0}) {
-    const Walk law = walk_law(*c.prior, sigma, levels.initial_std, eta);
-    const auto [u, value, vt] = at::linalg_svd(c.matrix, false);
-    const Problem p = c.problem(noise_std);
-    const size_t first = at_level(0.75), second = at_level(0.3);  // of singular values 0.4 and 1
-    const Tensor v0 = vt[0], v1 = vt[1];
-    Tensor covariance = at::empty({2, 2}, at::kDouble);
-    covariance[0][0] = at::dot(v0, at::mv(law.cross[second][second], v0));
-    covariance[1][1] = at::dot(v1, at::mv(law.cross[first][first], v1));
-    covariance[0][1] = covariance[1][0] = at::dot(v0, at::mv(law.cross[second][first], v1));
-    const Tensor mean = at::stack({at::dot(v0, law.mean[second]), at::dot(v1, law.mean[first])});
-    const Tensor target = at::mv(u.t(), p.y[0]) / value;
-    const double exact = log_normal(target, mean, covariance) - value.log().sum().item<double>();
+  const size_t first = index_of(passed[1]), second = index_of(passed[0]);
+  const Walk law = walk_law(*c.prior, sigma, levels.initial_std, eta);
+  const Tensor v0 = vt[0], v1 = vt[1];
+  Tensor covariance = at::empty({2, 2}, at::kDouble);
+  covariance[0][0] = at::dot(v0, at::mv(law.cross[second][second], v0));
+  covariance[1][1] = at::dot(v1, at::mv(law.cross[first][first], v1));
+  covariance[0][1] = covariance[1][0] = at::dot(v0, at::mv(law.cross[second][first], v1));
+  const Tensor mean = at::stack({at::dot(v0, law.mean[second]), at::dot(v1, law.mean[first])});
+  const Tensor target = at::mv(u.t(), c.problem(noise_std).y[0]) / value;
+  const Tensor cross =
+      at::stack({at::mv(law.cross.back()[second], v0), at::mv(law.cross.back()[first], v1)}, 1);
+  const Tensor gain = at::matmul(cross, at::linalg_inv(covariance));
+  return {log_normal(target, mean, covariance) - value.log().sum().item<double>(),
+          law.mean.back() + at::mv(gain, target - mean),
+          law.cross.back().back() - at::matmul(gain, cross.t())};
+}
 
-    McgdiffOptions options{.eta = eta};
+TEST(Evidence, McgdiffEstimatesTheDiscretisedOneWithoutBias) {
+  const Correlated c;
+  const Problem p = c.problem(0.3);
+  const auto estimate = [&](McgdiffOptions options) {
     options.smc.particles = 50;
-    options.smc.chains = 800;
-    const Draws draws =
-        make_sampler(options, levels, {.dtype = at::kDouble})->sample(p, 50 * 800, Noise(5), {});
-    const Tensor log_ratio = draws.run.particles->log_evidence.flatten() - exact;
-    EXPECT_LT(std::abs(z_of_one(log_ratio)), 4) << eta;
+    options.smc.chains = 400;
+    return make_sampler(options, schedule(12), {.dtype = at::kDouble})
+        ->sample(p, 50 * 400, Noise(5), {})
+        .run.particles->log_evidence.flatten();
+  };
+  for (const double eta : {0.6, 1.0}) {
+    const Tensor log_ratio = estimate({.eta = eta}) - mcgdiff_law(c, schedule(12), 0.3, eta).log_evidence;
+    EXPECT_LT(std::abs(z_of_one(log_ratio)), 4) << eta;  // P = 6e-5
     EXPECT_LT(log_ratio.std().item<double>(), 1) << eta;
     // Wrong twin: the Jacobian of the singular values left out
-    EXPECT_GT(std::abs(z_of_one(log_ratio + value.log().sum().item<double>())), 4) << eta;
-    // The same for any scheme, and when resampling waits for the weights to degenerate
-    for (const auto scheme : {Resampling::multinomial, Resampling::stratified, Resampling::residual}) {
-      options.smc.resampling = scheme;
-      options.smc.ess_threshold = 0.5;
-      const Draws other =
-          make_sampler(options, levels, {.dtype = at::kDouble})->sample(p, 50 * 800, Noise(6), {});
-      EXPECT_LT(std::abs(z_of_one(other.run.particles->log_evidence.flatten() - exact)), 4);
-    }
+    EXPECT_GT(std::abs(z_of_one(log_ratio + std::log(0.4))), 4) << eta;
+  }
+  // The same for any scheme, and when resampling waits for the weights to degenerate
+  const double exact = mcgdiff_law(c, schedule(12), 0.3, 1).log_evidence;
+  for (const auto scheme : {Resampling::multinomial, Resampling::stratified, Resampling::residual}) {
+    const Tensor log_ratio = estimate({.smc = {.resampling = scheme, .ess_threshold = 0.5}}) - exact;
+    EXPECT_LT(std::abs(z_of_one(log_ratio)), 4) << static_cast<int>(scheme);
   }
 }
 
@@ -171,32 +180,44 @@ TEST(Evidence, ErrorFallsWithTheRootOfTheParticles) {
   EXPECT_NEAR(std::log(spread[0] / spread[1]), std::log(4.0), 4 * 0.082);
 }
 
-// Weighted mean and covariance of all particles of many chains against the exact posterior, by chain
-// averages.
-TEST(Particles, ReachTheGaussianPosterior) {
+// All particles of many chains, weighted by their chains' evidence, against the law that the discretised walk
+// has given y. The error of each moment comes from the spread over independent batches of chains.
+TEST(Particles, HaveThePosteriorOfTheDiscretisedWalk) {
   const Correlated c;
   const Problem p = c.problem(0.3);
-  const GaussianPosterior exact(*c.prior, c.matrix, 0.3);
-  const Tensor mean = exact.mean(p.y).flatten(), covariance = exact.covariance();
-  const auto check = [&](const PosteriorSampler& sampler, const char* name, double bias) {
-    const int64_t chains = 100, n = 200;
-    const Draws draws = sampler.sample(p, chains * n, Noise(8), {});
-    const Tensor w = at::softmax(draws.log_weight.select(1, 0), 0).unsqueeze(1), x = draws.x.select(1, 0);
-    const Tensor m = (w * x).sum(0), r = x - m;
-    const Tensor v = at::matmul((w * r).t(), r);
-    // Monte Carlo error of the mean from the chains' own means; plus the bias of finitely many steps
-    const Tensor std = covariance.diagonal().sqrt();
-    EXPECT_LT(((m - mean) / std).abs().max().item<double>(), 4 * 0.02 + bias) << name;
-    EXPECT_LT((v.diagonal().sqrt() / std - 1).abs().max().item<double>(), 4 * 0.015 + bias) << name;
+  const int64_t chains = 64, n = 256, batches = 8;
+  const auto check = [&](const Draws& draws, const Tensor& mean, const Tensor& covariance, bool right) {
+    const Tensor x = draws.x.view({batches, -1, 3}), w = at::softmax(draws.log_weight.view({batches, -1}), 1);
+    const Tensor r = x - mean;
+    const Tensor first = (w.unsqueeze(2) * r).sum(1), second = (w.unsqueeze(2) * r.square()).sum(1);
+    const auto z_of = [&](const Tensor& estimate) {  // Student's t with 7 degrees of freedom
+      return (estimate.mean(0) / (estimate.std(0) / std::sqrt(static_cast<double>(batches))))
+          .abs()
+          .max()
+          .item<double>();
+    };
+    const double z = std::max(z_of(first), z_of(second - covariance.diagonal()));
+    if (right)
+      EXPECT_LT(z, 7);  // P < 3e-4 for each of six
+    else
+      EXPECT_GT(z, 7);
   };
-  const auto options = [](auto o) {
-    o.smc.particles = 200;
-    o.smc.chains = 100;
-    return o;
+  const auto run = [&](auto options) {
+    options.smc.particles = n;
+    options.smc.chains = chains;
+    return make_sampler(options, schedule(12), {.dtype = at::kDouble})->sample(p, chains * n, Noise(8), {});
   };
-  const DrawOptions draw{.dtype = at::kDouble};
-  check(*make_sampler(options(McgdiffOptions{}), schedule(60), draw), "mcgdiff", 0.03);
-  check(*make_sampler(options(TdsOptions{}), schedule(60), draw), "tds", 0.03);
+  const McgdiffLaw mcgdiff = mcgdiff_law(c, schedule(12), 0.3, 1);
+  const Draws draws = run(McgdiffOptions{});
+  check(draws, mcgdiff.mean, mcgdiff.covariance, true);
+  // TDS weighs the end of the walk by the likelihood itself.
+  const double* s = schedule(12).sigma.data_ptr<double>();
+  const Walk law = walk_law(*c.prior, {s, s + 13}, schedule(12).initial_std, 1);
+  const GaussianPosterior exact(GaussianPrior::full(law.mean.back(), law.cross.back().back()), c.matrix, 0.3);
+  check(run(TdsOptions{}), exact.mean(p.y)[0], exact.covariance(), true);
+  // Wrong twins: each held against the other's law, and without the measurement
+  check(draws, exact.mean(p.y)[0], exact.covariance(), false);
+  check(draws, law.mean.back(), law.cross.back().back(), false);
 }
 
 TEST(Particles, NoiselessMeasurementsHoldExactly) {
@@ -222,18 +243,25 @@ TEST(Particles, TdsSamplesTheTilt) {
   const auto prior = std::make_shared<GaussianPrior>(
       GaussianPrior::diagonal(at::zeros({1}, at::kDouble), at::ones({1}, at::kDouble)));
   Problem p{prior, GaussianLikelihood(make_identity({1}), 1), at::ones({1, 1}, at::kDouble)};
+  const double* s = schedule(50).sigma.data_ptr<double>();
+  double prior_variance = std::pow(schedule(50).initial_std, 2);  // of the discretised walk
+  for (int64_t k = 0; k < 50; ++k) {
+    const double t2 = s[k] * s[k], s2 = s[k + 1] * s[k + 1], c2 = s2 / t2 * (t2 - s2), a = s2 / t2;
+    prior_variance = prior_variance * std::pow(a + (1 - a) / (1 + t2), 2) + c2;
+  }
   for (const double gamma : {1.0, 3.0}) {
     TdsOptions options{.gamma = gamma};
-    options.smc.particles = 500;
-    options.smc.chains = 40;
+    options.smc.particles = 1000;
+    options.smc.chains = 20;
     const Draws draws =
-        make_sampler(options, schedule(100), {.dtype = at::kDouble})->sample(p, 20'000, Noise(10), {});
+        make_sampler(options, schedule(50), {.dtype = at::kDouble})->sample(p, 20'000, Noise(10), {});
     const Tensor w = at::softmax(draws.log_weight.flatten(), 0), x = draws.x.flatten();
     const double mean = (w * x).sum().item<double>();
     const double variance = (w * (x - mean).square()).sum().item<double>();
-    const double tilt = 0.5 / (gamma + (1 - gamma) * 0.5);
-    EXPECT_NEAR(mean, gamma * tilt, 0.02) << gamma;  // 0.75 at gamma = 3
-    EXPECT_NEAR(variance / tilt, 1, 0.05) << gamma;  // 0.25
+    const double tilt = 1 / (1 / prior_variance + gamma);
+    // 20,000 particles of 20 chains, worth a quarter of that many draws at the least
+    EXPECT_NEAR((mean - gamma * tilt) / std::sqrt(tilt), 0, 4 / std::sqrt(5000.0)) << gamma;
+    EXPECT_NEAR(variance / tilt, 1, 4 * std::sqrt(2 / 5000.0)) << gamma;
     if (gamma == 3) EXPECT_GT(std::abs(variance / std::pow(0.5, gamma) - 1), 0.5);
   }
 }
