@@ -15,7 +15,7 @@ struct DdrmOptions {
   double eta_b = 1;   // in [0, 1]: weight of the measurement, where it is more precise than the step's noise
 };
 
-// DDNM+, Wang, Yu, Zhang 2023, appendix I: the null-space model for noisy measurements. In this coordinate
+// DDNM+, Wang, Yu, Zhang 2023, section 3.3: the null-space model for noisy measurements. In this coordinate
 // its step is that of DDRM with eta_b = 1, and it differs in its start, which knows nothing of y. The paper
 // takes 100 steps.
 struct DdnmPlusOptions {

@@ -1,6 +1,6 @@
 // Denoising diffusion restoration models. Kawar, Elad, Ermon, Song, "Denoising diffusion restoration models",
 // NeurIPS 2022, eq. 7 and 8, and DDNM+ of Wang, Yu, Zhang, "Zero-shot image restoration using denoising
-// diffusion null-space model", ICLR 2023, section 3.3 and its appendix on general operators.
+// diffusion null-space model", ICLR 2023, section 3.3, in singular coordinates.
 //
 // DDNM+ replaces a fraction l_i of what y says, Dbar_i + l_i (ybar_i - Dbar_i), whose noise of standard
 // deviation l_i noise_std / s_i is made up to the level's own s. Its l_i = 1 where s allows it is DDRM's last

@@ -1,5 +1,5 @@
 // Pseudoinverse-guided diffusion models. Song, Vahdat, Mardani, Kautz, "Pseudoinverse-guided diffusion models
-// for inverse problems", ICLR 2023, eq. 7 and 8 (r_t^2 of section 3.3 for v = 1).
+// for inverse problems", ICLR 2023, whose r_t^2 is that of data of variance v = 1.
 //
 //   p(x_0 | x_sigma) ~ N(D, r^2 I),  r^2 = sigma^2 v / (sigma^2 + v)
 //   w = A^T (noise_std^2 I + r^2 A A^T)^{-1} (y - A D),  without noise A^+ (y - A D) / r^2
