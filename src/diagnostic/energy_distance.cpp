@@ -1,11 +1,11 @@
 // Energy distance (Szekely and Rizzo 2013) from weighted sums of distances, taken block by block. It is the
 // MMD^2 of the kernel -|x - y|.
 
-#include "tweedie/error.h"
 #include "tweedie/metrics.h"
 
 #include "diagnostic/permutation.h"
 #include "diagnostic/samples.h"
+#include "tweedie/error.h"
 
 #include <ATen/ATen.h>
 
