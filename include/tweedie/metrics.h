@@ -2,19 +2,11 @@
 // Figures of merit: how far apart two sets of draws are, and how close an estimate is to a truth. Pure
 // functions, float64 inside; rows are draws. Bad shapes, NaN and infinity throw Error.
 
-#include "tweedie/tensor.h"
+#include "tweedie/sample_set.h"
 
 #include <cstdint>
 
 namespace tweedie {
-
-// Draws x (n, *shape), flattened to (n, d) inside. log_weight (n) holds up to a constant; undefined: equal
-// weights.
-struct SampleSet {
-  SampleSet(Tensor draws, Tensor log_weights = {})
-      : x(std::move(draws)), log_weight(std::move(log_weights)) {}
-  Tensor x, log_weight;
-};
 
 // W_p (not its p-th power) of two sets of numbers (d = 1), of any sizes and weights:
 // (integral over u of |F^-1(u) - G^-1(u)|^p)^(1/p), p >= 1.
@@ -36,15 +28,8 @@ struct SlicedOptions {
 
 double sliced_wasserstein(const SampleSet& a, const SampleSet& b, const SlicedOptions& options = {});
 
-// What the distance is when the laws are the same, because the sets are finite.
-struct Floor {
-  double mean, std;  // over random splits
-};
-
-// Between random halves of one set (of n/2 draws each, so larger than between two sets of n).
+// distance_floor of sliced_wasserstein
 Floor sliced_wasserstein_floor(const SampleSet& a, const SlicedOptions& options = {}, int64_t splits = 20);
-// Between random splits of the two sets together into the sizes that they have. Weighted sets are first
-// resampled to as many draws as their effective size.
 Floor sliced_wasserstein_floor(const SampleSet& a, const SampleSet& b, const SlicedOptions& options = {},
                                int64_t splits = 20);
 

@@ -15,24 +15,6 @@ namespace tweedie {
 
 namespace {
 
-// Deviations from the mean, scaled so that the covariance is dev^T dev.
-struct Spread {
-  Tensor mean;       // (d)
-  Tensor deviation;  // (n, d)
-  double trace, fourth_moment;
-};
-
-Spread spread_of(const Rows& rows) {
-  const Tensor mean = rows.weight.matmul(rows.x);
-  const Tensor centred = rows.x - mean;
-  const double share = 1 - 1 / rows.ess;  // what the mean's own error takes away
-  if (share <= 0) throw Error("moments", "all the weight is on one draw; at least two are needed");
-  const Tensor square = centred.square().sum(1);
-  const double trace = rows.weight.dot(square).item<double>() / share;
-  return {mean, centred * (rows.weight / share).sqrt().unsqueeze(1), trace,
-          rows.weight.dot(square.square()).item<double>()};
-}
-
 // <A^T A, B^T B>_F = |A B^T|_F^2: no (d, d) matrix where rows are long and few
 double square_between(const Tensor& a, const Tensor& b) {
   return a.matmul(b.t()).square().sum().item<double>();

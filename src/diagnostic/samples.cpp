@@ -55,12 +55,56 @@ std::pair<Rows, Rows> rows_of(const SampleSet& a, const SampleSet& b, const std:
   return both;
 }
 
-Tensor equal_weight_rows(const Rows& rows, Noise& noise) {
-  if (!rows.weighted) return rows.x;
+void require_at_most(int64_t most, const Rows& rows, const std::string& place) {
+  if (rows.n() <= most) return;
+  throw Error(place, fmt::format("{} draws, but at most {} in a set; thin them, or take a sliced distance",
+                                 rows.n(), most));
+}
+
+Tensor equal_weight_index(const Rows& rows, Noise& noise) {
+  if (!rows.weighted) return at::arange(rows.n(), at::kLong);
   const auto k = std::max<int64_t>(1, std::llround(rows.ess));
   const Tensor u = (at::arange(k, at::kDouble) + noise.uniform({1}, at::kDouble)) / static_cast<double>(k);
-  const Tensor index = at::searchsorted(rows.weight.cumsum(0), u).clamp_max(rows.n() - 1);
-  return rows.x.index_select(0, index);
+  return at::searchsorted(rows.weight.cumsum(0), u).clamp_max(rows.n() - 1);
+}
+
+Tensor equal_weight_rows(const Rows& rows, Noise& noise) {
+  return rows.weighted ? rows.x.index_select(0, equal_weight_index(rows, noise)) : rows.x;
+}
+
+Tensor thinned(const Tensor& x, int64_t most, Noise& noise) {
+  if (x.size(0) <= most) return x;
+  return x.index_select(0, at::tensor(noise.permutation(x.size(0)), at::kLong).slice(0, 0, most));
+}
+
+Tensor distances(const Tensor& x, const Tensor& y) {
+  const int64_t through_product = 1, directly = 2;
+  return at::cdist(x, y, 2, x.size(1) >= 32 ? through_product : directly);
+}
+
+double weighted_sum(const Tensor& x, const Tensor& v, const Tensor& y, const Tensor& w,
+                    const std::function<Tensor(const Tensor&)>& f) {
+  constexpr int64_t block_rows = 1024;
+  double sum = 0;
+  for (int64_t i = 0; i < x.size(0); i += block_rows) {
+    const Tensor xi = x.slice(0, i, i + block_rows), vi = v.slice(0, i, i + block_rows);
+    for (int64_t j = 0; j < y.size(0); j += block_rows) {
+      const Tensor yj = y.slice(0, j, j + block_rows), wj = w.slice(0, j, j + block_rows);
+      sum += vi.dot(f(distances(xi, yj)).matmul(wj)).item<double>();
+    }
+  }
+  return sum;
+}
+
+Spread spread_of(const Rows& rows) {
+  const Tensor mean = rows.weight.matmul(rows.x);
+  const Tensor centred = rows.x - mean;
+  const double share = 1 - 1 / rows.ess;  // what the mean's own error takes away
+  if (share <= 0) throw Error("moments", "all the weight is on one draw; at least two are needed");
+  const Tensor square = centred.square().sum(1);
+  const double trace = rows.weight.dot(square).item<double>() / share;
+  return {mean, centred * (rows.weight / share).sqrt().unsqueeze(1), trace,
+          rows.weight.dot(square.square()).item<double>()};
 }
 
 }  // namespace tweedie

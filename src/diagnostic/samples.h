@@ -1,9 +1,10 @@
 #pragma once
 // Sets of draws as the metrics see them: (n, d) float64 on the CPU, with normalised weights.
 
-#include "tweedie/metrics.h"
 #include "tweedie/noise.h"
+#include "tweedie/sample_set.h"
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -31,7 +32,33 @@ Rows rows_of(const SampleSet& set, const std::string& place, int64_t least = 1);
 std::pair<Rows, Rows> rows_of(const SampleSet& a, const SampleSet& b, const std::string& place,
                               int64_t least = 1);
 
-// Equally weighted draws (k, d) in place of weighted ones, by systematic resampling; k is the effective size.
+// Throws Error(place) when there are more than `most` rows.
+void require_at_most(int64_t most, const Rows& rows, const std::string& place);
+
+// Which draws (k) to take, equally weighted, in place of weighted ones: systematic resampling, with k the
+// effective size. Ascending, with copies next to each other.
+Tensor equal_weight_index(const Rows& rows, Noise& noise);
 Tensor equal_weight_rows(const Rows& rows, Noise& noise);
+
+// At most so many of the rows, at random.
+Tensor thinned(const Tensor& x, int64_t most, Noise& noise);
+
+// |x_i - y_j|, (n, m). The product form of |x - y|^2 is faster but cancels: used only for long rows, which
+// the callers centre.
+Tensor distances(const Tensor& x, const Tensor& y);
+
+// sum_ij v_i w_j f(|x_i - y_j|), block by block; f works on arrays of distances.
+double weighted_sum(const Tensor& x, const Tensor& v, const Tensor& y, const Tensor& w,
+                    const std::function<Tensor(const Tensor&)>& f);
+
+// Deviations from the mean, scaled so that the unbiased covariance is deviation^T deviation.
+struct Spread {
+  Tensor mean;       // (d)
+  Tensor deviation;  // (n, d)
+  double trace, fourth_moment;
+};
+
+// Throws Error when all the weight is on one draw.
+Spread spread_of(const Rows& rows);
 
 }  // namespace tweedie

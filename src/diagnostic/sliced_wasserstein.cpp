@@ -65,25 +65,6 @@ double distance(const Tensor& a, const Tensor& weight_a, const Tensor& b, const 
   throw Error("sliced_wasserstein.convention", "not one of the three");
 }
 
-// Random splits of the pool into n and the other rows.
-Floor floor_of(const Tensor& pool, int64_t n, const SlicedOptions& options, int64_t splits) {
-  if (splits < 2)
-    throw Error("sliced_wasserstein.splits", fmt::format("{}, but at least 2 are needed", splits));
-  const int64_t m = pool.size(0) - n;
-  if (n < 1 || m < 1) throw Error(place, "a floor needs at least one draw on each side");
-  const Tensor directions = directions_in(pool.size(1), options);
-  const Tensor weight_a = at::full({n}, 1.0 / static_cast<double>(n), at::kDouble);
-  const Tensor weight_b = at::full({m}, 1.0 / static_cast<double>(m), at::kDouble);
-  Noise noise = Noise(options.seed).stream(Stream::metric).stream(Stream::order);
-  Tensor values = at::empty({splits}, at::kDouble);
-  for (int64_t s = 0; s < splits; ++s) {
-    const Tensor shuffled = pool.index_select(0, at::tensor(noise.permutation(n + m), at::kLong));
-    values[s] = distance(shuffled.slice(0, 0, n), weight_a, shuffled.slice(0, n), weight_b, true, directions,
-                         options.convention);
-  }
-  return {values.mean().item<double>(), values.std().item<double>()};
-}
-
 }  // namespace
 
 double wasserstein_1d(const SampleSet& a, const SampleSet& b, double p) {
@@ -101,17 +82,18 @@ double sliced_wasserstein(const SampleSet& a, const SampleSet& b, const SlicedOp
 }
 
 Floor sliced_wasserstein_floor(const SampleSet& a, const SlicedOptions& options, int64_t splits) {
-  Noise noise = Noise(options.seed).stream(Stream::metric).stream(Stream::weights);
-  const Tensor pool = equal_weight_rows(rows_of(a, place, 2), noise);
-  return floor_of(pool, pool.size(0) / 2, options, splits);
+  const auto distance = [&](const SampleSet& x, const SampleSet& y) {
+    return sliced_wasserstein(x, y, options);
+  };
+  return distance_floor(distance, a, {splits, options.seed});
 }
 
 Floor sliced_wasserstein_floor(const SampleSet& a, const SampleSet& b, const SlicedOptions& options,
                                int64_t splits) {
-  Noise noise = Noise(options.seed).stream(Stream::metric).stream(Stream::weights);
-  const auto [x, y] = rows_of(a, b, place);
-  const Tensor first = equal_weight_rows(x, noise), second = equal_weight_rows(y, noise);
-  return floor_of(at::cat({first, second}), first.size(0), options, splits);
+  const auto distance = [&](const SampleSet& x, const SampleSet& y) {
+    return sliced_wasserstein(x, y, options);
+  };
+  return distance_floor(distance, a, b, {splits, options.seed});
 }
 
 }  // namespace tweedie

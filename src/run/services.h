@@ -7,6 +7,11 @@
 #include "run/context.h"
 #include "tweedie/diagnostics.h"
 
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
 namespace tweedie {
 
 struct TrainOutcome {
@@ -27,12 +32,42 @@ struct Diagnosis {
 // run: the RUN of infer. Its config is run again at half the steps for a few draws.
 Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context);
 
+// Distances between two sets of draws. sliced_w1 is the mean over directions, sliced_w2 the root of the mean
+// square, max_sliced_w2 the largest.
+enum class Metric {
+  w1,
+  sliced_w1,
+  sliced_w2,
+  max_sliced_w2,
+  w2,
+  sinkhorn,
+  gaussian_w2,
+  mmd,
+  energy,
+  c2st,
+  rf_fd,
+  psnr,
+  ssim
+};
+constexpr auto names(Metric) {
+  return std::array{"w1",  "sliced-w1", "sliced-w2", "max-sliced-w2", "w2",   "sinkhorn", "gaussian-w2",
+                    "mmd", "energy",    "c2st",      "rf-fd",         "psnr", "ssim"};
+}
+
+struct CompareRequest {
+  std::filesystem::path a, b;
+  std::optional<std::filesystem::path> weights_a, weights_b;  // log weights (draws)
+  std::vector<Metric> metrics;  // none: sliced_w1 with its floor, energy and the errors of the moments
+  bool floor = false;           // what each would be if the laws were equal
+  std::optional<double> range;  // width of the values, for PSNR and SSIM; by default that of b's
+  std::optional<double> tolerance;  // on sliced_w1, which is then computed in any case
+};
 struct ComparisonOutcome {
   Summary summary;
-  bool equal;  // within the tolerance, true without one
+  std::vector<std::string> results;  // the keys of the summary that are worth a line
+  bool equal;                        // within the tolerance, true without one
 };
-ComparisonOutcome compare_files(const std::filesystem::path& a, const std::filesystem::path& b,
-                                std::optional<double> tolerance, uint64_t seed, const RunContext& context);
+ComparisonOutcome compare_files(const CompareRequest& request, uint64_t seed, const RunContext& context);
 
 // D(x; sigma) of the rows of x, and J^T v with a vjp file
 Summary denoise(const std::filesystem::path& model, const std::filesystem::path& x, double sigma,

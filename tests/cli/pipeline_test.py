@@ -254,6 +254,51 @@ class Vectors(Scene):
         summary = json.loads(self.tweedie("compare", "exact/samples.npy", "exact/samples.npy", "--json").stdout)
         self.assertEqual((summary["sliced_wasserstein"], summary["mean_error"]), (0, 0))
 
+    def test_compare_by_name(self):
+        exact = "exact/samples.npy"
+        words = [word for name in ("w1", "sliced-w1", "sliced-w2", "max-sliced-w2", "w2", "sinkhorn", "gaussian-w2", "mmd",
+                                   "energy", "c2st", "rf-fd", "psnr") for word in ("--metric", name)]
+        summary = json.loads(self.tweedie("compare", exact, exact, *words, "--range", 2, "--floor", "--json").stdout)
+        keys = ["w1", "sliced_wasserstein", "sliced_w2", "max_sliced_w2", "w2", "sinkhorn", "gaussian_w2", "mmd",
+                "energy_distance", "c2st", "rf_fd", "psnr"]
+        for key in keys:
+            self.assertIn(f"{key}_floor", summary)
+            self.assertIn(f"{key}_floor_std", summary)
+        for key in ("w1", "w2", "sliced_wasserstein", "sliced_w2", "max_sliced_w2", "w1_duality_gap", "w2_duality_gap"):
+            self.assertAlmostEqual(summary[key], 0, delta=1e-9)
+            if "gap" not in key:
+                self.assertGreater(summary[f"{key}_floor"], 0.01)
+        self.assertAlmostEqual(summary["sinkhorn"], 0, delta=1e-4)
+        self.assertAlmostEqual(summary["gaussian_w2"], 0, delta=1e-5)
+        self.assertIsNone(summary["psnr"])  # infinite
+        self.assertNotIn("mean_error", summary)
+        # W_2 >= W_1, and both of a translation by 1 in each of d coordinates are sqrt(d)
+        moved = self.array(exact)
+        self.write({"moved.npy": Array(moved.shape, [v + 1 for v in moved.values], moved.dtype)})
+        summary = json.loads(self.tweedie("compare", exact, "moved.npy", "--metric", "w2", "--metric", "mmd", "--tolerance", 0.1,
+                                          "--json", status=1).stdout)
+        self.assertAlmostEqual(summary["w2"], math.sqrt(math.prod(moved.shape[1:])), delta=1e-6)
+        self.assertLess(summary["mmd_p_value"], 0.01)
+        self.assertIs(summary["within_tolerance"], False)
+        usual = json.loads(self.tweedie("compare", exact, "moved.npy", "--json").stdout)
+        self.assertEqual(summary["sliced_wasserstein"], usual["sliced_wasserstein"])
+
+    def test_compare_with_weights(self):
+        exact, wide = self.array("exact/samples.npy"), self.array("mmps/samples.npy")
+        far = Array((2 * wide.shape[0], *wide.shape[1:]), wide.values + [v + 5 for v in wide.values], wide.dtype)
+        n = wide.shape[0]
+        self.write({"far.npy": far, "log_weight.npy": Array((2 * n,), [0.0] * n + [-800.0] * n)})
+        args = ("compare", "far.npy", "exact/samples.npy", "--json")
+        for flags in ((), ("--metric", "sliced-w1", "--metric", "energy")):
+            plain = json.loads(self.tweedie(*args, *flags).stdout)
+            weighted = json.loads(self.tweedie(*args, *flags, "--weights-a", "log_weight.npy").stdout)
+            self.assertGreater(plain["sliced_wasserstein"], 1)
+            self.assertLess(weighted["sliced_wasserstein"], 0.2)
+            self.assertGreater(weighted["energy_p_value"], 0.001)
+        lines = self.tweedie("compare", "far.npy", "exact/samples.npy", "--metric", "sliced-w2", "--floor").stdout
+        self.assertEqual([line.split()[0] for line in lines.splitlines()],
+                         ["draws", "dimension", "sliced_w2", "sliced_w2_floor", "sliced_w2_floor_std"])
+
     def test_the_same_seed_gives_the_same_bytes(self):
         again = self.run_again("again")
         self.assertEqual(again, results(self.folder / "mmps"))
