@@ -17,7 +17,8 @@ enum class Divergence {
 struct FlowDensityOptions {
   double sigma_min = 0.002;  // > 0: the level at which the density is that of
   double sigma_max = 80;     // > sigma_min: where it is known
-  double tolerance = 1e-5;  // > 0: error of a step, of x relative to its size, of log p in nats per dimension
+  double tolerance =
+      1e-5;  // > 0: allowed error of a step: of x relative to its size, of log p in nats per dimension
   Divergence divergence = Divergence::exact;
   int64_t probes = 1;        // >= 1: of hutchinson
   double data_std = 1;       // >= 0: p at sigma_max is taken as N(0, (sigma_max^2 + data_std^2) I) for a
@@ -32,8 +33,8 @@ struct FlowDensity {
   Tensor converged;                      // (B) bool
 };
 
-// x: (B, *shape) float32 or float64, finite; integrated in that dtype, its density in float64. Each row has a
-// level and a step of its own, so that no row's result depends on the others'.
+// x: (B, *shape) float32 or float64, finite; integrated in float64. Each row has a level and a step of its
+// own, so that no row's result depends on the others'.
 FlowDensity flow_log_prob(const Denoiser& denoiser, const Tensor& x, const FlowDensityOptions& options,
                           const Noise& noise);
 

@@ -112,7 +112,7 @@ Summary likelihood(const LikelihoodRequest& request, const RunContext& given) {
   // The solver can't see through the rounding of bfloat16.
   if (context.precision == Precision::automatic) context.precision = Precision::f32;
   const LoadedPrior prior = load_prior(prior_of(request.model), context);
-  const Tensor x = read_rows(request.data, prior.denoiser->shape()).to(prior.dtype);
+  const Tensor x = read_rows(request.data, prior.denoiser->shape());
   if (x.size(0) == 0) throw Error(request.data.string(), "no rows in it");
   const int64_t dimension = product(prior.denoiser->shape());
   FlowDensityOptions options = request.flow;

@@ -176,14 +176,16 @@ class Integration {
     step_ = at::where(active_, h * factor, step_);
   }
 
-  // The error of a step over what is allowed, (B)
+  // The error of a step over what is allowed, (B): of x relative to its size, and of log p per dimension,
+  // both its own and what that of x makes of it through the score -(x - D) / sigma^2.
   Tensor scaled_error(const std::vector<Slope>& slopes, const Tensor& x, const Tensor& h) const {
+    const auto d = static_cast<double>(x[0].numel());
     const Tensor of_x = per_row(h, x) * combine(error_weight, slopes, &Slope::x);
     const Tensor of_density = h.unsqueeze(1) * combine(error_weight, slopes, &Slope::density);
     const Tensor size = at::maximum(at::maximum(rms(x_), rms(x)), u_.exp());
-    const Tensor relative = rms(of_x) / size;
-    const Tensor nats = of_density.abs().amax(1) / static_cast<double>(x[0].numel());
-    return at::maximum(relative, nats) / options_.tolerance;
+    const Tensor by_score = row_dot(of_x, first_.x).cpu() * (-2 * u_).exp();
+    const Tensor nats = (of_density.abs().amax(1) + by_score.abs()) / d;
+    return at::maximum(rms(of_x) / size, nats) / options_.tolerance;
   }
 
   static std::vector<Slope> head(const std::vector<Slope>& slopes) {
@@ -217,12 +219,13 @@ FlowDensity flow_log_prob(const Denoiser& denoiser, const Tensor& x, const FlowD
   require_finite(x, "x");
   if (x.size(0) == 0) throw Error("x", "no rows, but at least 1 is needed");
   const at::NoGradGuard no_grad;
-  const Flow flow(denoiser, draw_probes(x, options, noise));
-  Integration integration(flow, x.contiguous(), options);
+  const Tensor start = x.to(at::kDouble).contiguous();
+  const Flow flow(denoiser, draw_probes(start, options, noise));
+  Integration integration(flow, start, options);
   integration.run();
 
   const Tensor arrived = integration.arrived();
-  const Tensor end = choose(arrived, integration.x(), at::zeros_like(x));
+  const Tensor end = choose(arrived, integration.x(), at::zeros_like(start));
   const Tensor log_prob = terminal(denoiser, end, options) + integration.integral().mean(1);
   FlowDensity result;
   result.log_prob = log_prob.masked_fill(arrived.logical_not(), std::nan(""));

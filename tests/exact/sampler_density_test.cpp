@@ -101,7 +101,7 @@ TEST(FlowDensity, ProbesAreUnbiasedAndSayHowFarOff) {
   FlowDensityOptions options = fine;
   const Tensor exact = flow_log_prob(prior, x, options, Noise(1)).log_prob;
   options.divergence = Divergence::hutchinson;
-  options.probes = 200;
+  options.probes = 100;
   const FlowDensity estimate = flow_log_prob(prior, x, options, Noise(1));
   const Tensor z = (estimate.log_prob - exact) / *estimate.standard_error;
   EXPECT_LT(z.abs().max().item<double>(), 4.5);
@@ -135,15 +135,11 @@ TEST(FlowDensity, RowsDoNotDependOnEachOther) {
   }
 }
 
-TEST(FlowDensity, Float32IsAsGoodAsItsRounding) {
+TEST(FlowDensity, Float32IsIntegratedInFloat64) {
   const GaussianPrior prior = correlated(3);
-  const Tensor x = normal({5, 3}, 9);
-  FlowDensityOptions options = fine;
-  options.tolerance = 1e-5;
-  const FlowDensity single = flow_log_prob(prior, x.to(at::kFloat), options, Noise(1));
-  EXPECT_TRUE(single.converged.all().item<bool>());
-  EXPECT_EQ(single.log_prob.scalar_type(), at::kDouble);
-  EXPECT_LT(max_difference(single.log_prob, prior.log_prob(x, 0.1)), 1e-3);
+  const Tensor x = normal({5, 3}, 9, at::kFloat);
+  const Tensor single = flow_log_prob(prior, x, fine, Noise(1)).log_prob;
+  EXPECT_TRUE(at::equal(single, flow_log_prob(prior, x.to(at::kDouble), fine, Noise(1)).log_prob));
 }
 
 TEST(FlowDensity, TooFewStepsAreSaidNotThrown) {
@@ -172,7 +168,7 @@ TEST(FlowDensity, BadInputIsNamed) {
   expect_error(with([](auto& o) { o.probes = 0; }), {"probes", "0"});
   expect_error(with([](auto& o) { o.max_steps = 0; }), {"max_steps", "0"});
   expect_error([&] { flow_log_prob(prior, x * NAN, {}, Noise(1)); }, {"x", "NaN"});
-  expect_error([&] { flow_log_prob(prior, x[0], {}, Noise(1)); }, {"x", "(3)"});
+  expect_error([&] { flow_log_prob(prior, x[0], {}, Noise(1)); }, {"x", "(3,)"});
   expect_error([&] { flow_log_prob(prior, x.slice(0, 0, 0), {}, Noise(1)); }, {"x", "no rows"});
 }
 
