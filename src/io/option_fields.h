@@ -134,6 +134,8 @@ inline void fields(FieldVisitor&, Flow&) {}
 
 inline void fields(FieldVisitor& visit, DdimOptions& o) {
   visit(o.eta, {"eta", "0: probability-flow ODE, 1: ancestral (DDPM)", {.min = 0, .max = 1}});
+  visit(o.data_variance,
+        {"data_variance", "of one coordinate: adds the noise that its spread calls for", {.min = 0}});
 }
 inline void fields(FieldVisitor& visit, HeunOptions& o) {
   visit(o.s_churn, {"s_churn", "noise added back over the whole walk; 0: ODE", {.min = 0}});

@@ -67,9 +67,9 @@ Tensor data_from(Prediction prediction, const Point& p, const Tensor& x, const T
   throw Error("prediction", "not one of noise, data, score, velocity");
 }
 
-// t of shape (B) for a network, from () or (B, 1, ..., 1)
+// t of shape (B) for a network, from () or (B, 1, ..., 1); of stride 0 from ()
 Tensor per_row(const Tensor& t, const Tensor& x) {
-  return t.reshape({-1}).expand({x.size(0)}).contiguous();
+  return t.reshape({-1}).expand({x.size(0)});
 }
 
 Tensor checked(const Tensor& output, const Tensor& input) {

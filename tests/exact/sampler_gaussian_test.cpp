@@ -167,6 +167,42 @@ TEST(Ddpm, VariancesBoundThePriors) {
   EXPECT_GT(variances(large, schedule).back(), variances(Ddpm(), schedule).back());
 }
 
+struct GoldenInversion {
+  int64_t steps;
+  double variance, round_trip;
+};
+
+TEST(DdimInversion, IsTheGoldenOne) {
+  const GaussianPrior prior = one_mode();
+  for (const auto& [steps, variance, round_trip] : std::vector<GoldenInversion>{{20, 0.85996, 0.85985},
+                                                                                {50, 0.94152, 0.94141},
+                                                                                {100, 0.97037, 0.97025},
+                                                                                {1000, 0.99710, 0.99698}}) {
+    const NoiseSchedule schedule = make_schedule(VpLinear{}, steps);
+    const Tensor code = ddim_invert(prior, schedule, point(1));
+    // Of x_T, where alpha_T is 1 / initial_std
+    const double gain = code.item<double>() / schedule.initial_std;
+    EXPECT_NEAR(gain * gain * lambda, variance, 5.01e-6);
+    Noise noise(1);
+    EXPECT_NEAR(walk(prior, Ddim(), schedule, code, noise).item<double>(), round_trip, 5.01e-6);
+  }
+}
+
+// With the spread of x_0 given x accounted for, no number of steps and no eta changes the law.
+TEST(Ddim, DataVarianceMakesEveryStepExact) {
+  for (const double eta : {0.0, 0.5, 1.0}) {
+    const Ddim exact({.eta = eta, .data_variance = lambda}), plain({.eta = eta});
+    for (const auto& [t, s] : std::vector<std::pair<double, double>>{{50, 3}, {3, 0.1}, {1, 0}}) {
+      const auto variance = [&, t = t, s = s](const Ddim& ddim) {
+        const Affine step = measure(ddim, t, s);
+        return step.gain * step.gain * (lambda + t * t) + step.noise_std * step.noise_std;
+      };
+      EXPECT_NEAR(variance(exact), lambda + s * s, 1e-11);
+      EXPECT_LT(variance(plain), lambda + s * s - 0.1);
+    }
+  }
+}
+
 // The marginals of ancestral sampling tend to those of the diffusion, lambda + sigma^2, at every level.
 TEST(DdimEtaOne, MarginalsTendToTheDiffusions) {
   double worst[2];

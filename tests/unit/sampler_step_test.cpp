@@ -276,6 +276,7 @@ TEST(Sampler, BadInputIsNamed) {
   expect_error([&] { Ddim().step(prior(), x, 1, -1, noise); }, {"sampler.step", "-1"});
   expect_error([] { Ddim({.eta = 1.5}); }, {"sampler.eta", "1.5"});
   expect_error([] { Ddim({.eta = NAN}); }, {"sampler.eta", "nan"});
+  expect_error([] { Ddim({.data_variance = -1}); }, {"sampler.data_variance", "-1"});
   expect_error([] { Heun({.s_churn = -1}, 5); }, {"sampler.s_churn", "-1"});
   expect_error([] { Heun({.s_noise = 0}, 5); }, {"sampler.s_noise", "0"});
   expect_error([] { Heun({.s_min = 2, .s_max = 1}, 5); }, {"sampler.s_min", "2", "1"});
