@@ -9,10 +9,12 @@
 #include "run/services.h"
 #include "tweedie/array_io.h"
 #include "tweedie/posterior.h"
+#include "tweedie/predictor.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <mutex>
 #include <numbers>
@@ -118,6 +120,8 @@ Summary likelihood(const LikelihoodRequest& request, const RunContext& given) {
   FlowDensityOptions options = request.flow;
   const double sigma_min = request.sigma_min.value_or(request.exact ? 0 : options.sigma_min);
   options.sigma_min = sigma_min;
+  if (const auto* network = dynamic_cast<const EdmDenoiser*>(prior.denoiser.get()))
+    options.data_std = network->sigma_data();
   RunFolder folder(context.out, context.force);
   const FlowDensity density = request.exact
                                   ? closed_form(prior, x, sigma_min)

@@ -61,10 +61,10 @@ Tensor mala_move(const Target& target, ChainState& state, const Tensor& step, No
   const Tensor accepted = noise.uniform({x.size(0)}, at::kDouble).log() < log_ratio.cpu();  // not for NaN
 
   const Tensor take = accepted.to(x.device());
-  const auto choose = [&](const Tensor& a, const Tensor& b) {
-    Shape shape(a.dim(), 1);
-    shape[0] = a.size(0);
-    return at::where(take.view(shape), a, b);
+  const auto choose = [&](const Tensor& new_one, const Tensor& old_one) {
+    Shape shape(new_one.dim(), 1);
+    shape[0] = new_one.size(0);
+    return at::where(take.view(shape), new_one, old_one);
   };
   state = {choose(proposal, x), {choose(then.value, now.value), choose(then.gradient, now.gradient)}};
   return accepted;
