@@ -27,10 +27,17 @@ void add_sample(CLI::App& app, Shared& shared, Action& action) {
       ->required()
       ->type_name("MODEL");
   command->add_option("--count", flags->count, "number of draws (64)")->type_name("N");
-  command->add_option("--sampler", flags->sampler, "heun or ddim")->type_name("KIND");
+  command
+      ->add_option(
+          "--sampler", flags->sampler,
+          "heun, euler, dpm-solver-2m, ddim, ddpm, predictor-corrector, annealed-langevin, ula or mala")
+      ->type_name("KIND");
   command->add_option("--steps", flags->steps, "from the first noise level to none (32)")->type_name("N");
-  command->add_option("--eta", flags->eta, "of ddim: 0 ODE, 1 ancestral")->type_name("X");
-  command->add_option("--schedule", flags->schedule, "karras or vp-linear")->type_name("KIND");
+  command->add_option("--eta", flags->eta, "of ddim and predictor-corrector: 0 ODE, 1 ancestral")
+      ->type_name("X");
+  command
+      ->add_option("--schedule", flags->schedule, "karras, vp-linear, vp-scaled-linear, cosine, ve or flow")
+      ->type_name("KIND");
   add_keys(*command, help_fields<SampleConfig>());
   command->callback([=, &shared, &action] {
     action = [=, &shared] {
@@ -47,7 +54,8 @@ void add_sample(CLI::App& app, Shared& shared, Action& action) {
       const SampleConfig config = read_config(flags->model, overrides).as<SampleConfig>();
       const RunContext context = shared.context("out/sample");
       const Summary summary = sample(config, context);
-      auto lines = lines_of(summary, {"prior", "draws", "steps", "network_evaluations", "seconds"});
+      auto lines =
+          lines_of(summary, {"prior", "draws", "steps", "network_evaluations", "acceptance_rate", "seconds"});
       lines.push_back("-> " + (context.out / "samples.npy").string() + ", " +
                       (context.out / "figure.png").string());
       print(shared, summary, lines);

@@ -3,11 +3,16 @@
 
 #include "tweedie/sampler.h"
 
+#include <optional>
+
 namespace tweedie {
 
 struct DdimOptions {
   static constexpr const char* kind = "ddim";
   double eta = 0;  // in [0, 1]: 0 follows the probability-flow ODE, 1 is ancestral sampling (DDPM)
+  // >= 0: the variance of one coordinate of the data, whose part that D leaves out is added to the noise of
+  // each step, the last too; exact for N(m, data_variance I). Without it none is.
+  std::optional<double> data_variance;
 };
 
 class Ddim final : public Sampler {
@@ -20,7 +25,12 @@ class Ddim final : public Sampler {
                  StepMemory&) const override;
 
  private:
-  double eta_;
+  DdimOptions options_;
 };
+
+// The code of data x: (B, *shape) at the schedule's first level, by steps up of eta = 0 from its last level
+// above 0, for which x is taken. A walk of eta = 0 brings it back, up to O(1 / steps). One evaluation a step,
+// but for the first.
+Tensor ddim_invert(const Denoiser& denoiser, const NoiseSchedule& schedule, Tensor x);
 
 }  // namespace tweedie

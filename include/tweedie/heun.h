@@ -1,5 +1,6 @@
 #pragma once
-// The stochastic second-order sampler of Karras et al. 2022 (EDM), algorithm 2.
+// The stochastic second-order sampler of Karras et al. 2022 (EDM), algorithm 2, in their coordinate or in
+// that of flow matching.
 
 #include "tweedie/sampler.h"
 
@@ -11,6 +12,11 @@ struct HeunOptions {
   double s_min = 0;    // levels at which it is added
   double s_max = 1e6;
   double s_noise = 1;  // > 0: standard deviation of the added noise
+  enum class Coordinate {
+    sigma,  // dx/dsigma; the last step, to 0, is Euler's
+    flow,   // dx_t/dt for x_t = (1 - t) x_0 + t eps; second order to the end
+  };
+  Coordinate coordinate = Coordinate::sigma;
 };
 
 class Heun final : public Sampler {

@@ -38,6 +38,7 @@ struct RunRecord {
   double network_vjps = 0;           // derivatives of it per draw
   double operator_applications = 0;  // of A, A^T or vjp, per draw
   double seconds = 0;
+  std::optional<double> acceptance_rate;   // of Metropolis proposals, where there are any
   std::optional<int64_t> non_finite_step;  // the first step after which a value was NaN or infinite
   std::optional<ParticleRecord> particles;
   std::vector<std::string> warnings;
@@ -73,7 +74,7 @@ class PosteriorSampler {
 
 // Walks the sampler down the schedule: draws x cases rows in slices of fixed size, each on one thread.
 // conditioned(cases) gives the denoiser for rows that belong to these cases. Returns (draws, cases, *shape),
-// and in record, where there is one, the first step that went non-finite.
+// and in record, where there is one, the first step that went non-finite and the acceptance rate.
 using Conditioned = std::function<std::shared_ptr<const Denoiser>(const std::vector<int64_t>& cases)>;
 Tensor draw(const Conditioned& conditioned, const Shape& shape, const Sampler& sampler,
             const NoiseSchedule& schedule, int64_t draws, int64_t cases, const Noise& noise,

@@ -28,15 +28,15 @@ enum class Prediction {
              // 2022)
 };
 
-// Where a network lives. VpLinear (schedule.h): alpha^2 = alpha-bar of step t + 1, t from 0 to train_steps -
-// 1 and real, log(alpha / sigma) linear between steps; outside the trained levels t stays at its end.
+// Where a network lives. VP (schedule.h): alpha^2 = alpha-bar of step t + 1, t from 0 to train_steps - 1 and
+// real, log(alpha / sigma) linear between steps; outside the trained levels t stays at its end.
 struct Ve {  // alpha = 1, sigma_t = t
   static constexpr const char* kind = "ve";
 };
 struct Flow {  // alpha = 1 - t, sigma_t = t
   static constexpr const char* kind = "flow";
 };
-using Path = std::variant<VpLinear, Ve, Flow>;
+using Path = std::variant<VpLinear, VpScaledLinear, Cosine, Ve, Flow>;
 
 class PredictorDenoiser final : public Denoiser {
  public:

@@ -8,10 +8,13 @@
 
 namespace tweedie {
 
-// What a multistep sampler keeps of the step before, one for each batch that walks.
+// What a sampler keeps between steps, one for each batch that walks.
 struct StepMemory {
-  Tensor mean;      // D there; undefined before the first step
+  Tensor mean;      // multistep: D at the step before; undefined before the first step
   double from = 0;  // its level
+
+  Tensor accepted;       // Metropolis: proposals accepted so far, (B) int64; undefined without any
+  int64_t proposed = 0;  // for each row
 };
 
 class Sampler {

@@ -2,15 +2,22 @@
 // The field table of every options struct that a config file or a model file can hold (core/fields.h).
 
 #include "core/fields.h"
+#include "tweedie/annealed_langevin.h"
 #include "tweedie/dataset.h"
 #include "tweedie/ddim.h"
+#include "tweedie/ddpm.h"
 #include "tweedie/ddrm.h"
+#include "tweedie/dpm_solver.h"
+#include "tweedie/euler.h"
 #include "tweedie/guidance.h"
 #include "tweedie/heun.h"
+#include "tweedie/mala.h"
 #include "tweedie/network.h"
 #include "tweedie/operator_options.h"
+#include "tweedie/predictor_corrector.h"
 #include "tweedie/schedule.h"
 #include "tweedie/train.h"
+#include "tweedie/ula.h"
 
 namespace tweedie {
 
@@ -34,6 +41,13 @@ constexpr auto names(BlurOptions::Kernel) {
 }
 constexpr auto names(Boundary) {
   return std::array{"circular", "zero"};
+}
+
+constexpr auto names(HeunOptions::Coordinate) {
+  return std::array{"sigma", "flow"};
+}
+constexpr auto names(DdpmOptions::Variance) {
+  return std::array{"small", "large"};
 }
 
 inline void fields(FieldVisitor& visit, DataOptions& o) {
@@ -85,11 +99,34 @@ inline void fields(FieldVisitor& visit, Karras& o) {
   visit(o.sigma_max, {"sigma_max", "first level", {.min = 0, .open_min = true}});
   visit(o.rho, {"rho", "the larger, the more steps at small noise", {.min = 0, .open_min = true}});
 }
-inline void fields(FieldVisitor& visit, VpLinear& o) {
+inline void fields(FieldVisitor& visit, GeometricVe& o) {
+  visit(o.sigma_min, {"sigma_min", "last level before 0", {.min = 0, .open_min = true}});
+  visit(o.sigma_max, {"sigma_max", "first level", {.min = 0, .open_min = true}});
+}
+inline void fields(FieldVisitor& visit, UniformFlow& o) {
+  visit(o.t_max, {"t_max",
+                  "first time; the level is t / (1 - t)",
+                  {.min = 0, .max = 1, .open_min = true, .open_max = true}});
+}
+template <class Linear>
+void beta_fields(FieldVisitor& visit, Linear& o) {
   visit(o.beta_start,
         {"beta_start", "variance of the first noise step", {.min = 0, .max = 1, .open_min = true}});
   visit(o.beta_end,
         {"beta_end", "variance of the last", {.min = 0, .max = 1, .open_min = true, .open_max = true}});
+  visit(o.train_steps, {"train_steps", "number of noise steps", {.min = 1, .max = 1e7}});
+}
+inline void fields(FieldVisitor& visit, VpLinear& o) {
+  beta_fields(visit, o);
+}
+inline void fields(FieldVisitor& visit, VpScaledLinear& o) {
+  beta_fields(visit, o);
+}
+inline void fields(FieldVisitor& visit, Cosine& o) {
+  visit(o.s, {"s", "offset that keeps the first noise steps from being too small", {.min = 0, .max = 1}});
+  visit(o.max_beta, {"max_beta",
+                     "largest variance of a noise step",
+                     {.min = 0, .max = 1, .open_min = true, .open_max = true}});
   visit(o.train_steps, {"train_steps", "number of noise steps", {.min = 1, .max = 1e7}});
 }
 inline void fields(FieldVisitor&, Ve&) {}
@@ -97,12 +134,43 @@ inline void fields(FieldVisitor&, Flow&) {}
 
 inline void fields(FieldVisitor& visit, DdimOptions& o) {
   visit(o.eta, {"eta", "0: probability-flow ODE, 1: ancestral (DDPM)", {.min = 0, .max = 1}});
+  visit(o.data_variance,
+        {"data_variance", "of one coordinate: adds the noise that its spread calls for", {.min = 0}});
 }
 inline void fields(FieldVisitor& visit, HeunOptions& o) {
   visit(o.s_churn, {"s_churn", "noise added back over the whole walk; 0: ODE", {.min = 0}});
   visit(o.s_min, {"s_min", "lowest level at which it is added", {.min = 0}});
   visit(o.s_max, {"s_max", "highest level at which it is added", {.min = 0}});
   visit(o.s_noise, {"s_noise", "standard deviation of the added noise", {.min = 0, .open_min = true}});
+  visit(o.coordinate, {"coordinate", "in which steps are straight: sigma (EDM) or flow matching's time"});
+}
+inline void fields(FieldVisitor&, EulerOptions&) {}
+inline void fields(FieldVisitor& visit, DdpmOptions& o) {
+  visit(o.variance, {"variance", "of a step's noise: that given x_0, or beta of the VP path"});
+}
+inline void fields(FieldVisitor&, DpmSolver2mOptions&) {}
+inline void fields(FieldVisitor& visit, PredictorCorrectorOptions& o) {
+  visit(o.eta, {"eta", "of the predictor, 0: DDIM, 1: ancestral", {.min = 0, .max = 1}});
+  visit(o.corrections, {"corrections", "Langevin steps at each level", {.min = 0, .max = 1e6}});
+  visit(o.tau, {"tau", "their step in units of sigma^2", {.min = 0, .max = 1, .open_min = true}});
+  visit(o.snr, {"snr", "instead of tau: signal-to-noise ratio of a step", {.min = 0, .open_min = true}});
+}
+inline void fields(FieldVisitor& visit, AnnealedLangevinOptions& o) {
+  visit(o.iterations, {"iterations", "at each level", {.min = 1, .max = 1e9}});
+  visit(o.step, {"step", "in units of sigma^2", {.min = 0, .open_min = true}});
+  visit(o.denoise, {"denoise", "end at the denoised x"});
+}
+template <class Chain>
+void chain_fields(FieldVisitor& visit, Chain& o) {
+  visit(o.iterations, {"iterations", "of the chain, at the schedule's last level", {.min = 1, .max = 1e9}});
+  visit(o.step, {"step", "in squared units of the data", {.min = 0, .open_min = true}});
+  visit(o.start_std, {"start_std", "standard deviation of the start", {.min = 0}});
+}
+inline void fields(FieldVisitor& visit, UlaOptions& o) {
+  chain_fields(visit, o);
+}
+inline void fields(FieldVisitor& visit, MalaOptions& o) {
+  chain_fields(visit, o);
 }
 
 inline void fields(FieldVisitor&, IdentityOptions&) {}

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <mutex>
 
@@ -82,7 +83,7 @@ Tensor draw_slices(const std::function<Tensor(const Slice&)>& walk, int64_t step
       ids.push_back(static_cast<uint64_t>(c) << 32 | static_cast<uint64_t>(d));
     }
     int64_t step = 0;
-    const Slice slice(std::move(row_cases), noise.rows(std::move(ids)),
+    const Slice slice(std::move(row_cases), places, noise.rows(std::move(ids)),
                       [&](const Tensor& x) { report(x, ++step); });
     const Tensor x = walk(slice).to(at::kCPU, options.dtype);
     // Slices write to rows of their own.
@@ -98,6 +99,7 @@ Tensor draw(const Conditioned& conditioned, const Shape& shape, const Sampler& s
             const NoiseSchedule& schedule, int64_t draws, int64_t cases, const Noise& noise,
             const Observer& observer, const DrawOptions& options, RunRecord* record) {
   const int64_t steps = schedule.steps();
+  std::atomic<int64_t> accepted = 0, proposed = 0;
   const auto walk = [&](const Slice& slice) {
     const auto denoiser = conditioned(slice.cases());
     Noise start = slice.noise().stream(Stream::initial), moves = slice.noise().stream(Stream::sampler);
@@ -109,9 +111,16 @@ Tensor draw(const Conditioned& conditioned, const Shape& shape, const Sampler& s
       x = sampler.step(*denoiser, x, sigma[k], sigma[k + 1], moves, memory);
       slice.step_done(x);
     }
+    if (memory.accepted.defined()) {
+      accepted += memory.accepted.index_select(0, at::tensor(slice.own())).sum().item<int64_t>();
+      proposed += memory.proposed * static_cast<int64_t>(slice.own().size());
+    }
     return x;
   };
-  return draw_slices(walk, steps, shape, draws, cases, noise, observer, options, record);
+  Tensor result = draw_slices(walk, steps, shape, draws, cases, noise, observer, options, record);
+  if (record != nullptr && proposed > 0)
+    record->acceptance_rate = static_cast<double>(accepted) / static_cast<double>(proposed);
+  return result;
 }
 
 }  // namespace tweedie

@@ -12,11 +12,16 @@ namespace tweedie {
 // Slices whose rows are (case, draw) pairs, some of them copies that fill the slice up.
 class Slice {
  public:
-  Slice(std::vector<int64_t> cases, Noise noise, std::function<void(const Tensor&)> report)
-      : cases_(std::move(cases)), noise_(std::move(noise)), report_(std::move(report)) {}
+  Slice(std::vector<int64_t> cases, std::vector<int64_t> own, Noise noise,
+        std::function<void(const Tensor&)> report)
+      : cases_(std::move(cases)),
+        own_(std::move(own)),
+        noise_(std::move(noise)),
+        report_(std::move(report)) {}
 
   const std::vector<int64_t>& cases() const { return cases_; }  // of each row
   int64_t rows() const { return static_cast<int64_t>(cases_.size()); }
+  const std::vector<int64_t>& own() const { return own_; }  // the rows that are no copies
   // Of these rows: take a stream() of it for each use.
   const Noise& noise() const { return noise_; }
   // The rows of `per_case` (cases, ...) that belong to this slice's rows
@@ -25,7 +30,7 @@ class Slice {
   void step_done(const Tensor& x) const { report_(x); }
 
  private:
-  std::vector<int64_t> cases_;
+  std::vector<int64_t> cases_, own_;
   Noise noise_;
   std::function<void(const Tensor&)> report_;
 };

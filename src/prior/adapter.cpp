@@ -36,7 +36,7 @@ Tensor invert(const Tensor& table, const Tensor& value) {
 
 Point locate(const Path& path, const Tensor& ratio, const Tensor& log_sigma) {
   return std::visit(
-      Overload{[&](const VpLinear&) -> Point {
+      Overload{[&](const VariancePreserving auto&) -> Point {
                  const Tensor alpha = (1 + ratio * ratio).rsqrt(), sigma = ratio * alpha;
                  const Tensor t = invert(log_sigma.to(ratio.device()), ratio.to(at::kDouble).log());
                  return {alpha, sigma, -sigma, alpha, t.to(ratio.scalar_type())};
@@ -67,9 +67,9 @@ Tensor data_from(Prediction prediction, const Point& p, const Tensor& x, const T
   throw Error("prediction", "not one of noise, data, score, velocity");
 }
 
-// t of shape (B) for a network, from () or (B, 1, ..., 1)
+// t of shape (B) for a network, from () or (B, 1, ..., 1); of stride 0 from ()
 Tensor per_row(const Tensor& t, const Tensor& x) {
-  return t.reshape({-1}).expand({x.size(0)}).contiguous();
+  return t.reshape({-1}).expand({x.size(0)});
 }
 
 Tensor checked(const Tensor& output, const Tensor& input) {
@@ -86,10 +86,11 @@ Tensor checked(const Tensor& output, const Tensor& input) {
 PredictorDenoiser::PredictorDenoiser(std::shared_ptr<const Predictor> network, Path path,
                                      Prediction prediction, Shape shape)
     : network_(std::move(network)), path_(path), prediction_(prediction), shape_(std::move(shape)) {
-  if (const auto* vp = std::get_if<VpLinear>(&path_)) {
-    const Tensor a = alpha_bar(*vp).slice(0, 1);
+  const auto set_table = [&](const VariancePreserving auto& vp) {
+    const Tensor a = alpha_bar(vp).slice(0, 1);
     log_sigma_ = 0.5 * ((1 - a) / a).log();
-  }
+  };
+  std::visit(Overload{set_table, [](const Ve&) {}, [](const Flow&) {}}, path_);
 }
 
 Tensor PredictorDenoiser::do_mean(const Tensor& x, const Tensor& ratio) const {

@@ -52,7 +52,8 @@ class TorchScriptPredictor final : public Predictor {
     const torch::jit::GraphOptimizerEnabledGuard plain(false);
     Tensor output;
     try {
-      const c10::IValue value = torch::jit::Module(module_).forward({x_t.to(dtype_), t.to(dtype_)});
+      const c10::IValue value =
+          torch::jit::Module(module_).forward({x_t.to(dtype_), t.to(dtype_).contiguous()});
       if (!value.isTensor()) throw Error(file_, "gives a " + value.tagKind() + ", but a tensor is needed");
       output = value.toTensor();
     } catch (const Error&) {

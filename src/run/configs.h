@@ -53,7 +53,9 @@ struct PriorFile {  // what a MODEL.toml holds
 };
 
 struct SamplerConfig {
-  std::variant<HeunOptions, DdimOptions> rule = HeunOptions{};
+  std::variant<HeunOptions, EulerOptions, DpmSolver2mOptions, DdimOptions, DdpmOptions,
+               PredictorCorrectorOptions, AnnealedLangevinOptions, UlaOptions, MalaOptions>
+      rule = HeunOptions{};
   std::optional<int64_t> steps;
 };
 

@@ -12,20 +12,6 @@
 
 namespace tweedie {
 
-namespace {
-
-// (*shape) or (B, *shape) -> (B, *shape) float32 or float64
-Tensor read_rows(const std::filesystem::path& path, const Shape& shape) {
-  Tensor x = read_array(path);
-  if (x.is_complex()) throw Error(path.string(), "complex numbers, but real ones are needed");
-  if (!x.is_floating_point()) x = x.to(at::kFloat);
-  if (x.sizes() == at::IntArrayRef(shape)) x = x.unsqueeze(0);
-  require_batch_of(x, shape, path.string());
-  return x;
-}
-
-}  // namespace
-
 Summary denoise(const std::filesystem::path& model, const std::filesystem::path& x_file, double sigma,
                 const std::filesystem::path& vjp_file, const RunContext& context) {
   const Stopwatch watch;

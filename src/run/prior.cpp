@@ -129,6 +129,36 @@ LoadedPrior load_network(const std::filesystem::path& file, const RunContext& co
   return result;
 }
 
+// One overload for each sampler, so that a forgotten one does not compile.
+using SamplerPtr = std::shared_ptr<const Sampler>;
+SamplerPtr make(const HeunOptions& o, int64_t steps) {
+  return std::make_shared<Heun>(o, steps);
+}
+SamplerPtr make(const EulerOptions& o, int64_t) {
+  return std::make_shared<Euler>(o);
+}
+SamplerPtr make(const DpmSolver2mOptions& o, int64_t) {
+  return std::make_shared<DpmSolver2m>(o);
+}
+SamplerPtr make(const DdimOptions& o, int64_t) {
+  return std::make_shared<Ddim>(o);
+}
+SamplerPtr make(const DdpmOptions& o, int64_t) {
+  return std::make_shared<Ddpm>(o);
+}
+SamplerPtr make(const PredictorCorrectorOptions& o, int64_t) {
+  return std::make_shared<PredictorCorrector>(o);
+}
+SamplerPtr make(const AnnealedLangevinOptions& o, int64_t) {
+  return std::make_shared<AnnealedLangevin>(o);
+}
+SamplerPtr make(const UlaOptions& o, int64_t) {
+  return std::make_shared<Ula>(o);
+}
+SamplerPtr make(const MalaOptions& o, int64_t) {
+  return std::make_shared<Mala>(o);
+}
+
 }  // namespace
 
 LoadedPrior load_prior(const PriorConfig& config, const RunContext& context, const std::string& place) {
@@ -161,9 +191,17 @@ PriorConfig prior_of(const std::filesystem::path& model) {
   return config;
 }
 
+Tensor read_rows(const std::filesystem::path& path, const Shape& shape) {
+  Tensor x = read_array(path);
+  if (x.is_complex()) throw Error(path.string(), "complex numbers, but real ones are needed");
+  if (!x.is_floating_point()) x = x.to(at::kFloat);
+  if (x.sizes() == at::IntArrayRef(shape)) x = x.unsqueeze(0);
+  require_batch_of(x, shape, path.string());
+  return x;
+}
+
 std::shared_ptr<const Sampler> make_sampler(const SamplerConfig& config, int64_t steps) {
-  if (const auto* heun = std::get_if<HeunOptions>(&config.rule)) return std::make_shared<Heun>(*heun, steps);
-  return std::make_shared<Ddim>(std::get<DdimOptions>(config.rule));
+  return std::visit([&](const auto& rule) { return make(rule, steps); }, config.rule);
 }
 
 }  // namespace tweedie

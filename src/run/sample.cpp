@@ -23,8 +23,9 @@ Summary sample(const SampleConfig& config, const RunContext& context) {
   const auto sampler = make_sampler(config.sampler, steps);
   RunFolder folder(context.out, context.force);
   const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
+  RunRecord record;
   const Tensor x = draw([&](const auto&) { return prior.denoiser; }, prior.denoiser->shape(), *sampler,
-                        schedule, config.count, 1, Noise(config.seed), context.observer, options)
+                        schedule, config.count, 1, Noise(config.seed), context.observer, options, &record)
                        .select(1, 0);
   const double sampling = watch.seconds();
   require_finite(x, "the model's draws");
@@ -35,6 +36,7 @@ Summary sample(const SampleConfig& config, const RunContext& context) {
   summary["steps"] = steps;
   summary["network_evaluations"] = sampler->total_evaluations(steps);
   summary["seconds_sampling"] = sampling;
+  if (record.acceptance_rate) summary["acceptance_rate"] = *record.acceptance_rate;
   write_npy(folder.path("samples.npy"), x);
   const Figure figure =
       sample_figure(x, prior.low, prior.high,

@@ -6,6 +6,7 @@
 #include "run/configs.h"
 #include "run/context.h"
 #include "tweedie/diagnostics.h"
+#include "tweedie/flow_density.h"
 
 #include <array>
 #include <optional>
@@ -72,6 +73,16 @@ ComparisonOutcome compare_files(const CompareRequest& request, uint64_t seed, co
 // D(x; sigma) of the rows of x, and J^T v with a vjp file
 Summary denoise(const std::filesystem::path& model, const std::filesystem::path& x, double sigma,
                 const std::filesystem::path& vjp, const RunContext& context);
+
+struct LikelihoodRequest {
+  std::filesystem::path model, data;  // (B, *shape)
+  std::optional<double> sigma_min;    // 0 when exact, else that of flow
+  FlowDensityOptions flow;
+  bool exact = false;  // the closed form of an analytic prior
+  uint64_t seed = 0;
+};
+// log p_{sigma_min} of the rows of data, by the probability-flow ODE or in closed form
+Summary likelihood(const LikelihoodRequest& request, const RunContext& context);
 
 // What a model, checkpoint or array file holds
 Summary info(const std::filesystem::path& file);

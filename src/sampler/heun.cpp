@@ -3,6 +3,8 @@
 //   hat(t) = (1 + gamma) t,   hat(x) = x + S_noise sqrt(hat(t)^2 - t^2) z
 //   d      = (hat(x) - D(hat(x); hat(t))) / hat(t),   x_s = hat(x) + (s - hat(t)) d,  which is D at s = 0
 //   if s > 0:  d_end = (x_s - D(x_s; s)) / s,   x_s = hat(x) + (s - hat(t)) (d + d_end) / 2
+// In flow's coordinate the step from hat(t) is the same for time r = sigma / (1 + sigma), state x_r = (1 - r)
+// x and velocity v = E[eps - x_0 | x_r] = (x - D) / sigma - D, which is -x at r = 0.
 #include "tweedie/heun.h"
 
 #include "tweedie/error.h"
@@ -15,6 +17,24 @@
 #include <numbers>
 
 namespace tweedie {
+
+namespace {
+
+Tensor velocity(const Denoiser& denoiser, const Tensor& x, double sigma) {
+  if (sigma == 0) return -x;
+  const Tensor denoised = denoiser.mean(x, sigma);
+  return (x - denoised) / sigma - denoised;
+}
+
+Tensor flow_step(const Denoiser& denoiser, const Tensor& x, double t, double s) {
+  const double step = s / (1 + s) - t / (1 + t);
+  const Tensor from = x / (1 + t), v = velocity(denoiser, x, t);
+  const Tensor euler = from + step * v;
+  const Tensor v_end = velocity(denoiser, (1 + s) * euler, s);
+  return (1 + s) * (from + step / 2 * (v + v_end));
+}
+
+}  // namespace
 
 Heun::Heun(const HeunOptions& options, int64_t steps) : options_(options) {
   if (steps < 1) throw Error("sampler.steps", fmt::format("{}, but at least 1 is needed", steps));
@@ -39,6 +59,7 @@ Tensor Heun::do_step(const Denoiser& denoiser, const Tensor& x0, double t, doubl
   Tensor x = x0;
   if (gamma > 0) x = x + options_.s_noise * std::sqrt(t_hat * t_hat - t * t) * noise.normal_like(x);
 
+  if (options_.coordinate == HeunOptions::Coordinate::flow) return flow_step(denoiser, x, t_hat, s);
   const Tensor denoised = denoiser.mean(x, t_hat);
   if (s == 0) return denoised;
   const Tensor d = (x - denoised) / t_hat;

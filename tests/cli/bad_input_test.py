@@ -139,7 +139,7 @@ CASES = [
 
     # Kinds
     *((f"kind of {table}", f"infer infer.toml --set {table}.kind=nonsense", {}, [f"--set {table}.kind", '"nonsense"', known])
-      for table, known in (("method", "mmps, dps, exact"), ("sampler", "heun, ddim"), ("schedule", "karras, vp-linear"),
+      for table, known in (("method", "mmps, dps, exact"), ("sampler", "heun, euler"), ("schedule", "karras, vp-linear"),
                            ("measurement.operator", "mask"), ("measurement.noise", "gaussian"))),
     ("kind of prior", "sample prior.toml", {"prior.toml": ("gaussian", "gausian")}, ["prior.toml:2:8", '"gausian"', "'gaussian'"]),
     ("kind of network", "train train.toml", {"train.toml": ("mlp", "transformer")}, ["train.toml:5:8", "transformer", "mlp"]),
@@ -185,7 +185,12 @@ CASES = [
     ("two numbers of steps", "infer infer.toml --set sampler.steps=5", {}, ["method.steps", "4", "5"]),
     ("count of sample", "sample prior.toml --count 0", {}, ["count", "0"]),
     ("steps of sample", "sample prior.toml --steps -3", {}, ["steps", "-3"]),
-    ("sampler of sample", "sample prior.toml --sampler euler", {}, ["sampler.kind", '"euler"', "heun"]),
+    ("sampler of sample", "sample prior.toml --sampler verlet", {}, ["sampler.kind", '"verlet"', "heun"]),
+    ("eta beyond 1", "sample prior.toml --sampler ddim --eta 1.5", {}, ["eta", "1.5"]),
+    ("key of another sampler", "sample prior.toml --sampler ula --set sampler.tau=0.1", {}, ["tau", "ula"]),
+    ("t_max of 1", "sample prior.toml --schedule flow --set schedule.t_max=1.0", {}, ["t_max", "1"]),
+    ("levels the wrong way round", "sample prior.toml --schedule ve --set schedule.sigma_min=60", {}, ["schedule.sigma_max", "50", "60"]),
+    ("mala without a density", "infer infer.toml --set sampler.kind=mala", {}, ["sampler.kind", "mala", "ula"]),
 
     # Priors
     ("prior of no form", "sample prior.toml", {"prior.toml": '[prior]\nkind = "gaussian"\nmean = "mean.npy"\n'}, ["prior", "covariance", "none"]),
@@ -306,13 +311,27 @@ CASES = [
 
     # Results
     *((f"results of {line.split()[0]} exist", f"{line} --out old", {"old/notes.txt": "mine"}, ["old", "--force"]) for line in (
-        "train train.toml", "sample prior.toml", "measure measure.toml", "infer infer.toml", "denoise prior.toml x.npy --sigma 1")),
+        "train train.toml", "sample prior.toml", "measure measure.toml", "infer infer.toml", "denoise prior.toml x.npy --sigma 1",
+        "likelihood prior.toml x.npy --exact")),
     *((f"results of {line.split()[0]} in a file", f"{line} --force --out y.npy", {}, ["y.npy", "file"]) for line in (
         "train train.toml", "sample prior.toml")),
     ("results below a file", "infer infer.toml --out y.npy/run", {}, ["y.npy"]),
     ("results where none may be", "infer infer.toml --out /proc/nowhere/run", {}, ["/proc/nowhere/run"]),
     ("training where none may be", "train train.toml --out /proc/nowhere/run", {}, ["/proc/nowhere/run"]),
     ("results over the working folder", "infer infer.toml --force --out .", {}, [".", "working folder"]),
+
+    # likelihood
+    ("likelihood of nothing", "likelihood prior.toml nowhere.npy", {}, ["nowhere.npy", "no such file"]),
+    ("likelihood of another shape", "likelihood prior.toml images.npy", {}, ["images.npy", "(4)"]),
+    ("likelihood of NaN", "likelihood prior.toml x.npy", {"x.npy": with_value(X, NAN)}, ["x.npy", "NaN"]),
+    ("likelihood of no row", "likelihood prior.toml x.npy", {"x.npy": zeros(0, 4)}, ["x.npy"]),
+    ("likelihood at level 0", "likelihood prior.toml x.npy --sigma-min 0", {}, ["sigma_min", "0"]),
+    ("levels of likelihood", "likelihood prior.toml x.npy --sigma-min 90", {}, ["sigma_max", "80", "90"]),
+    ("tolerance of likelihood", "likelihood prior.toml x.npy --tolerance 0", {}, ["tolerance", "0"]),
+    ("divergence of no kind", "likelihood prior.toml x.npy --divergence none", {}, ["--divergence", "none", "hutchinson"]),
+    ("probes without hutchinson", "likelihood prior.toml x.npy --probes 3", {}, ["--probes", "--divergence"]),
+    ("no probes", "likelihood prior.toml x.npy --divergence hutchinson --probes 0", {}, ["probes", "0"]),
+    ("closed form of a module", "likelihood module.pt image.npy --exact", {}, ["--exact", "analytic"]),
 
     # compare
     ("compare of nothing", "compare x.npy nowhere.npy", {}, ["nowhere.npy", "no such file"]),

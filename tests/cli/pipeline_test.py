@@ -363,6 +363,50 @@ class Vectors(Scene):
         self.tweedie("sample", "sampled/run.toml", "--out", "sampled-again")
         self.assertEqual(results(self.folder / "sampled-again"), results(self.folder / "sampled"))
 
+    def test_every_sampler_and_schedule_draws(self):
+        for kind, schedule, count in (
+                ("euler", "vp-linear", 12), ("dpm-solver-2m", "vp-scaled-linear", 12), ("ddim", "cosine", 12), ("ddpm", "flow", 12),
+                ("heun", "karras", 23), ("predictor-corrector", "flow", 23), ("annealed-langevin", "ve", 1201),
+                ("ula", "vp-linear", 1000), ("mala", "karras", 1001)):
+            out = f"by-{kind}"
+            self.tweedie("sample", "problem/prior.toml", "--sampler", kind, "--schedule", schedule, "--steps", 12, "--count", 40,
+                         "--set", "sampler.step=0.2" if kind == "mala" else "seed=1", "--out", out)
+            summary = self.summary(out)
+            self.assertEqual((summary["network_evaluations"], "acceptance_rate" in summary), (count, kind == "mala"))
+            square = statistics.fmean(v * v for v in self.array(f"{out}/samples.npy").values)
+            self.assertTrue(0.4 < square < 2.5, f"{kind}: {square}")  # 1, with a standard error of 0.17 and few steps
+        self.assertTrue(0.5 < self.summary("by-mala")["acceptance_rate"] < 1)
+
+    def test_likelihood_is_the_closed_form(self):
+        self.write({"problem/data.npy": normal((20, 4), 5)})
+        files = ("likelihood", "problem/prior.toml", "problem/data.npy")
+        self.tweedie(*files, "--sigma-min", 0.1, "--tolerance", 1e-6, "--out", "flow", "--threads", 1)
+        self.tweedie(*files, "--sigma-min", 0.1, "--exact", "--out", "closed-form")
+        flow, exact = self.array("flow/log_prob.npy"), self.array("closed-form/log_prob.npy")
+        self.assertEqual((flow.shape, flow.dtype), ((20,), "<f8"))
+        self.assert_near(flow, exact, 1e-4)
+        self.assertEqual(sorted(tree(self.folder / "flow")), ["log_prob.npy", "summary.json"])
+        summary = self.summary("flow")
+        mean = statistics.fmean(flow.values)
+        self.assertAlmostEqual(summary["log_prob_mean"], mean, delta=1e-12)
+        self.assertAlmostEqual(summary["log_prob_standard_error"], statistics.stdev(flow.values) / math.sqrt(20), delta=1e-12)
+        self.assertAlmostEqual(summary["bits_per_dimension"], -mean / 4 / math.log(2), delta=1e-12)
+        self.assertEqual([summary[k] for k in ("command", "rows", "converged", "sigma_min", "density_at_sigma_max")],
+                         ["likelihood", 20, 20, 0.1, "exact"])
+        self.assertEqual(summary["network_vjps"], 4 * summary["network_evaluations"])
+        self.assertEqual(self.summary("closed-form")["sigma_min"], 0.1)
+        # Probes are unbiased; their standard errors say how far off they are.
+        probes = ("--sigma-min", 0.1, "--divergence", "hutchinson", "--probes", 50)
+        self.tweedie(*files, *probes, "--out", "probes", "--threads", 1)
+        self.tweedie(*files, *probes, "--out", "probes-2", "--threads", 2)
+        self.assertEqual(results(self.folder / "probes"), results(self.folder / "probes-2"))
+        errors = self.array("probes/standard_error.npy").values
+        for a, b, e in zip(self.array("probes/log_prob.npy").values, exact.values, errors):
+            self.assertLess(abs(a - b), 4.5 * e)
+        self.write({"problem/fewer.npy": Array((3, 4), normal((20, 4), 5).values[:12])})
+        self.tweedie("likelihood", "problem/prior.toml", "problem/fewer.npy", "--sigma-min", 0.1, "--tolerance", 1e-6, "--out", "fewer-rows")
+        self.assertEqual(self.array("fewer-rows/log_prob.npy").values, flow.values[:3])
+
     def test_measure_again_from_its_run_toml(self):
         self.write({"problem/measure.toml": MEASURE})
         self.tweedie("measure", "problem/measure.toml", "--out", "measured")

@@ -111,21 +111,26 @@ struct Recorder final : Predictor {
   }
 };
 
-TEST(PredictorDenoiser, VpTimeIsTheTrainingStep) {
-  const VpLinear vp;
+template <class Vp>
+class VpPath : public testing::Test {};
+using VpPaths = testing::Types<VpLinear, VpScaledLinear, Cosine>;
+TYPED_TEST_SUITE(VpPath, VpPaths);
+
+TYPED_TEST(VpPath, TimeIsTheTrainingStep) {
+  const TypeParam vp;
   const auto network = std::make_shared<Recorder>();
   const PredictorDenoiser denoiser(network, vp, Prediction::noise, shape);
   const Tensor bar = alpha_bar(vp);
   for (const int64_t step : {0, 1, 499, 998, 999}) {
-    const double a = bar[step + 1].item<double>();
+    const double a = bar[step + 1].template item<double>();
     denoiser.mean(at::zeros({2, 3}, at::kDouble), std::sqrt((1 - a) / a));
     EXPECT_EQ(network->t.sizes(), at::IntArrayRef({2}));
-    EXPECT_NEAR(network->t[1].item<double>(), static_cast<double>(step), 1e-9);
+    EXPECT_NEAR(network->t[1].template item<double>(), static_cast<double>(step), 1e-9);
   }
   denoiser.mean(at::zeros({2, 3}, at::kDouble), 1e-4);  // below what it was trained on
-  EXPECT_EQ(network->t[0].item<double>(), 0);
-  denoiser.mean(at::zeros({2, 3}, at::kDouble), 1e4);  // above
-  EXPECT_EQ(network->t[0].item<double>(), 999);
+  EXPECT_EQ(network->t[0].template item<double>(), 0);
+  denoiser.mean(at::zeros({2, 3}, at::kDouble), 1e6);  // above
+  EXPECT_EQ(network->t[0].template item<double>(), 999);
 }
 
 struct Zero final : Predictor {

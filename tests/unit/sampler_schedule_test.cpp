@@ -25,7 +25,7 @@ TEST(Schedule, KarrasIsItsFormula) {
 }
 
 TEST(Schedule, VpLinearIsDdpms) {
-  const Tensor bar = alpha_bar({});
+  const Tensor bar = alpha_bar(VpLinear{});
   EXPECT_EQ(bar.numel(), 1001);
   EXPECT_EQ(bar[0].item<double>(), 1);
   EXPECT_NEAR(bar[1].item<double>(), 1 - 1e-4, 1e-15);
@@ -42,6 +42,49 @@ TEST(Schedule, VpLinearIsDdpms) {
   EXPECT_TRUE(at::equal(through.sigma, s.sigma));
 }
 
+TEST(Schedule, VpScaledLinearIsLinearInTheRootOfBeta) {
+  const Tensor bar = alpha_bar(VpScaledLinear{});
+  const auto root_beta = [&](int64_t t) {
+    return std::sqrt(1 - bar[t].item<double>() / bar[t - 1].item<double>());
+  };
+  EXPECT_NEAR(root_beta(1), std::sqrt(0.00085), 1e-12);
+  EXPECT_NEAR(root_beta(1000), std::sqrt(0.012), 1e-12);
+  EXPECT_NEAR(root_beta(334), (2 * std::sqrt(0.00085) + std::sqrt(0.012)) / 3, 1e-12);
+  EXPECT_NEAR(bar[1000].item<double>(), 0.0047, 5e-5);  // Stable Diffusion's
+  for (const int64_t steps : {1, 7, 50, 1000})
+    expect_decreasing_to_zero(make_schedule(VpScaledLinear{}, steps), steps);
+}
+
+TEST(Schedule, CosineIsNicholAndDhariwals) {
+  const Tensor bar = alpha_bar(Cosine{});
+  const auto f = [](double t) { return std::pow(std::cos(M_PI / 2 * (t / 1000 + 0.008) / 1.008), 2); };
+  EXPECT_EQ(bar[0].item<double>(), 1);
+  for (const int64_t t : {1, 250, 500, 900, 950})
+    EXPECT_NEAR(bar[t].item<double>(), f(static_cast<double>(t)) / f(0), 1e-12);
+  EXPECT_NEAR(bar[1000].item<double>() / bar[999].item<double>(), 0.001, 1e-12);  // held at max_beta
+  const double kept = alpha_bar(Cosine{.max_beta = 0.02})[1000].item<double>();
+  EXPECT_GT(kept, bar[1000].item<double>());
+  for (const int64_t steps : {1, 7, 50, 1000})
+    expect_decreasing_to_zero(make_schedule(Cosine{}, steps), steps);
+}
+
+TEST(Schedule, VeIsGeometric) {
+  const NoiseSchedule s = make_schedule(GeometricVe{.sigma_min = 0.01, .sigma_max = 1}, 10);  // NCSN's
+  expect_decreasing_to_zero(s, 10);
+  EXPECT_EQ(s.initial_std, 1);
+  EXPECT_EQ(s.sigma[0].item<double>(), 1);
+  EXPECT_NEAR(s.sigma[3].item<double>(), std::pow(0.01, 3 / 9.0), 1e-15);
+  EXPECT_NEAR(s.sigma[9].item<double>(), 0.01, 1e-15);
+}
+
+TEST(Schedule, FlowIsUniformInItsTime) {
+  const NoiseSchedule s = make_schedule(UniformFlow{.t_max = 0.8}, 4);
+  expect_decreasing_to_zero(s, 4);
+  const Tensor expected = at::tensor({4.0, 0.6 / 0.4, 0.4 / 0.6, 0.25, 0.0}, at::kDouble);
+  EXPECT_LT(max_difference(s.sigma, expected), 1e-14);
+  EXPECT_NEAR((1 - 0.8) * s.initial_std, 1, 1e-15);  // x_t = (1 - t) x
+}
+
 TEST(Schedule, BadInputIsNamed) {
   expect_error([] { make_schedule(Karras{}, 0); }, {"schedule.steps", "0"});
   expect_error([] { make_schedule(Karras{.sigma_min = 0}, 5); }, {"schedule.sigma_min", "0"});
@@ -52,6 +95,16 @@ TEST(Schedule, BadInputIsNamed) {
   expect_error([] { make_schedule(VpLinear{.beta_start = 0}, 5); }, {"schedule.beta_start", "0"});
   expect_error([] { make_schedule(VpLinear{.beta_end = 1}, 5); }, {"schedule.beta_end", "1"});
   expect_error([] { alpha_bar(VpLinear{.train_steps = 0}); }, {"schedule.train_steps", "0"});
+  expect_error([] { make_schedule(VpScaledLinear{.beta_start = 0.1}, 5); }, {"schedule.beta_end", "0.012"});
+  expect_error([] { alpha_bar(VpScaledLinear{.beta_end = 0.999}); }, {"schedule.beta_end", "0.999"});
+  expect_error([] { make_schedule(Cosine{.train_steps = 10}, 11); }, {"schedule.steps", "11", "10"});
+  expect_error([] { alpha_bar(Cosine{.train_steps = 0}); }, {"schedule.train_steps", "0"});
+  expect_error([] { alpha_bar(Cosine{.s = -1}); }, {"schedule.s", "-1"});
+  expect_error([] { alpha_bar(Cosine{.max_beta = 1}); }, {"schedule.max_beta", "1"});
+  expect_error([] { make_schedule(GeometricVe{.sigma_min = 50}, 5); }, {"schedule.sigma_max", "50"});
+  expect_error([] { make_schedule(GeometricVe{}, 0); }, {"schedule.steps", "0"});
+  expect_error([] { make_schedule(UniformFlow{.t_max = 1}, 5); }, {"schedule.t_max", "1"});
+  expect_error([] { make_schedule(UniformFlow{}, 0); }, {"schedule.steps", "0"});
 }
 
 }  // namespace

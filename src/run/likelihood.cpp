@@ -1,0 +1,156 @@
+// tweedie likelihood: RUN/log_prob.npy, log p of each row of the data in nats; with two or more probes also
+// standard_error.npy, theirs.
+
+#include "core/shape.h"
+#include "core/workers.h"
+#include "io/atomic_file.h"
+#include "io/run_folder.h"
+#include "run/prior.h"
+#include "run/services.h"
+#include "tweedie/array_io.h"
+#include "tweedie/posterior.h"
+#include "tweedie/predictor.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <numbers>
+
+namespace tweedie {
+
+namespace {
+
+constexpr int64_t slice_rows = 16;
+
+// Rows in slices of fixed size, each on one thread: no bit of a row depends on the others or on the threads.
+FlowDensity flow_in_slices(const Denoiser& denoiser, const Tensor& x, const FlowDensityOptions& options,
+                           const Noise& noise, const RunContext& context) {
+  const int64_t rows = x.size(0), count = (rows + slice_rows - 1) / slice_rows;
+  std::vector<FlowDensity> parts(count);
+  std::mutex mutex;
+  int64_t done = 0;
+  const Stopwatch watch;
+  Workers workers(context.device.is_cuda() ? 1 : context.threads);
+  workers.for_each(count, [&](int64_t i) {
+    const int64_t first = i * slice_rows, own = std::min(slice_rows, rows - first);
+    std::vector<int64_t> places;  // the last slice is filled up with copies
+    std::vector<uint64_t> ids;
+    for (int64_t k = 0; k < slice_rows; ++k) {
+      places.push_back(first + (k < own ? k : 0));
+      ids.push_back(static_cast<uint64_t>(places.back()));
+    }
+    const Tensor slice = x.index_select(0, at::tensor(places)).to(context.device);
+    FlowDensity part = flow_log_prob(denoiser, slice, options, noise.rows(std::move(ids)));
+    for (Tensor* values : {&part.log_prob, &part.evaluations, &part.converged})
+      *values = values->slice(0, 0, own);
+    if (part.standard_error) part.standard_error = part.standard_error->slice(0, 0, own);
+    parts[i] = std::move(part);
+
+    const std::lock_guard lock(mutex);
+    const double rate = static_cast<double>(++done * slice_rows) / watch.seconds();
+    if (context.observer &&
+        context.observer({.done = done, .total = count, .rows_per_second = rate}) == Control::stop)
+      throw Interrupted{};
+  });
+  const auto all = [&](auto member) {
+    std::vector<Tensor> values;
+    for (const FlowDensity& part : parts) values.push_back(member(part));
+    return at::cat(values);
+  };
+  FlowDensity result;
+  result.log_prob = all([](const FlowDensity& p) { return p.log_prob; });
+  result.evaluations = all([](const FlowDensity& p) { return p.evaluations; });
+  result.converged = all([](const FlowDensity& p) { return p.converged; });
+  if (parts[0].standard_error)
+    result.standard_error = all([](const FlowDensity& p) { return *p.standard_error; });
+  return result;
+}
+
+FlowDensity closed_form(const LoadedPrior& prior, const Tensor& x, double sigma) {
+  const auto* analytic = dynamic_cast<const AnalyticPrior*>(prior.denoiser.get());
+  if (analytic == nullptr)
+    throw Error("--exact", "this model is no analytic prior; without it the density is integrated");
+  if (!(sigma >= 0 && std::isfinite(sigma)))
+    throw Error("--sigma-min", fmt::format("{}: a finite number of at least 0 is meant", sigma));
+  FlowDensity result;
+  result.log_prob = analytic->log_prob(x, sigma);
+  result.evaluations = at::zeros({x.size(0)}, at::kLong);
+  result.converged = result.log_prob.isfinite();
+  return result;
+}
+
+// Mean and bits over the rows that converged
+void summarise(const FlowDensity& density, int64_t dimension, Summary& summary) {
+  const Tensor good = density.log_prob.masked_select(density.converged);
+  const int64_t rows = density.log_prob.numel(), lost = rows - good.numel();
+  summary["log_prob_mean"] = nullptr;
+  summary["bits_per_dimension"] = nullptr;
+  if (good.numel() > 0) {
+    const double mean = good.mean().item<double>();
+    summary["log_prob_mean"] = mean;
+    if (good.numel() > 1) {
+      summary["log_prob_standard_error"] =
+          good.std().item<double>() / std::sqrt(static_cast<double>(good.numel()));
+    }
+    summary["bits_per_dimension"] = -mean / (static_cast<double>(dimension) * std::numbers::ln2);
+  }
+  summary["converged"] = good.numel();
+  if (lost > 0) {
+    summary["warnings"].push_back(
+        fmt::format("{} of {} rows did not converge and are NaN: loosen --tolerance, or use dtype f32 for a "
+                    "network; the mean is over the others",
+                    lost, rows));
+  }
+}
+
+}  // namespace
+
+Summary likelihood(const LikelihoodRequest& request, const RunContext& given) {
+  const Stopwatch watch;
+  RunContext context = given;
+  // The solver can't see through the rounding of bfloat16.
+  if (context.precision == Precision::automatic) context.precision = Precision::f32;
+  const LoadedPrior prior = load_prior(prior_of(request.model), context);
+  const Tensor x = read_rows(request.data, prior.denoiser->shape());
+  if (x.size(0) == 0) throw Error(request.data.string(), "no rows in it");
+  const int64_t dimension = product(prior.denoiser->shape());
+  FlowDensityOptions options = request.flow;
+  const double sigma_min = request.sigma_min.value_or(request.exact ? 0 : options.sigma_min);
+  options.sigma_min = sigma_min;
+  if (const auto* network = dynamic_cast<const EdmDenoiser*>(prior.denoiser.get()))
+    options.data_std = network->sigma_data();
+  RunFolder folder(context.out, context.force);
+  const FlowDensity density = request.exact
+                                  ? closed_form(prior, x, sigma_min)
+                                  : flow_in_slices(*prior.denoiser, x, options, Noise(request.seed), context);
+
+  Summary summary = start_summary("likelihood", request.seed, context);
+  summary["prior"] = prior.description;
+  summary["rows"] = x.size(0);
+  summary["dimension"] = dimension;
+  summary["sigma_min"] = sigma_min;
+  if (!request.exact) {
+    const bool known = dynamic_cast<const AnalyticPrior*>(prior.denoiser.get()) != nullptr;
+    summary["sigma_max"] = options.sigma_max;
+    summary["density_at_sigma_max"] =
+        known ? "exact" : fmt::format("N(0, sigma_max^2 + {}^2)", options.data_std);
+    summary["divergence"] = options.divergence == Divergence::exact ? "exact" : "hutchinson";
+    const double evaluations = density.evaluations.to(at::kDouble).mean().item<double>();
+    summary["network_evaluations"] = evaluations;
+    summary["network_vjps"] =
+        evaluations *
+        static_cast<double>(options.divergence == Divergence::exact ? dimension : options.probes);
+  }
+  summarise(density, dimension, summary);
+  write_npy(folder.path("log_prob.npy"), density.log_prob);
+  if (density.standard_error) write_npy(folder.path("standard_error.npy"), *density.standard_error);
+  finish_summary(summary, watch);
+  write_atomically(folder.path("summary.json"), summary.dump(2) + "\n");
+  folder.commit();
+  return summary;
+}
+
+}  // namespace tweedie

@@ -1,0 +1,37 @@
+// From level t to s < t, where x_t = x_s + noise of variance t^2 - s^2:
+//   x_s = D + (s/t)^2 (x - D) + v z                   mean of x_s given x_t and x_0 = D
+//   small:  v^2 = (s/t)^2 (t^2 - s^2)                 its variance
+//   large:  v^2 = (t^2 - s^2) (1 + s^2) / (1 + t^2)   beta = 1 - alpha_t^2 / alpha_s^2 for alpha^2 = 1 / (1 +
+//                                                     sigma^2), in units of alpha_s
+// The last step adds no noise.
+#include "tweedie/ddpm.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace tweedie {
+
+namespace {
+
+double noise_std(DdpmOptions::Variance variance, double t, double s) {
+  const double added = (t - s) * (t + s);
+  switch (variance) {
+    case DdpmOptions::Variance::small:
+      return s / t * std::sqrt(added);
+    case DdpmOptions::Variance::large:
+      return std::sqrt(added * (1 + s * s) / (1 + t * t));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Tensor Ddpm::do_step(const Denoiser& denoiser, const Tensor& x, double t, double s, Noise& noise,
+                     StepMemory&) const {
+  const Tensor d = denoiser.mean(x, t);
+  if (s == 0) return d;
+  return d + (s / t) * (s / t) * (x - d) + noise_std(variance_, t, s) * noise.normal_like(x);
+}
+
+}  // namespace tweedie

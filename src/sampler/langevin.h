@@ -1,0 +1,39 @@
+#pragma once
+// Langevin dynamics of rows: x (B, ...), each row a chain of its own, with its own step.
+//   ULA   x' = x + step g + sqrt(2 step) z,  g = grad log p(x): invariant law p up to O(step)
+//         (Roberts and Tweedie 1996)
+//   MALA  the same as a proposal, accepted with probability min(1, p(x') q(x | x') / (p(x) q(x' | x))),
+//         q(x' | x) = N(x'; x + step g, 2 step I): invariant law p exactly (Besag 1994)
+
+#include "tweedie/noise.h"
+
+#include <functional>
+
+namespace tweedie {
+
+// The move of ULA. score: g at x, of x's shape; step: () or (B), > 0, in squared units of x.
+Tensor langevin_move(const Tensor& x, const Tensor& score, const Tensor& step, Noise& noise);
+Tensor langevin_move(const Tensor& x, const Tensor& score, double step, Noise& noise);
+
+// log p up to a constant, (B) float64, and its gradient, of x's shape and dtype
+struct LogDensity {
+  Tensor value, gradient;
+};
+using Target = std::function<LogDensity(const Tensor& x)>;
+
+// Throws Error("sampler.FIELD") unless iterations >= 1, step > 0 and start_std >= 0, all finite.
+void require_chain(int64_t iterations, double step, double start_std);
+
+// Where the chains are.
+struct ChainState {
+  Tensor x;
+  LogDensity density;  // at x
+};
+ChainState start_chain(const Target& target, const Tensor& x);
+
+// One step of MALA: one evaluation of the target. Returns which rows accepted, (B) bool. A proposal whose
+// density is 0 or not a number is rejected.
+Tensor mala_move(const Target& target, ChainState& state, const Tensor& step, Noise& noise);
+Tensor mala_move(const Target& target, ChainState& state, double step, Noise& noise);
+
+}  // namespace tweedie
