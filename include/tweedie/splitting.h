@@ -14,8 +14,9 @@ enum class InnerDraw {
 struct InnerOptions {
   std::optional<InnerDraw> inner;  // not given: exact for linear operators, else langevin
   int64_t inner_steps = 100;       // of langevin, >= 1
-  // of langevin, relative to 1 / (||dh/dx||^2 / noise_std^2 + 1 / r^2), the largest curvature: in (0, 1].
-  // Variances come out too large by up to 1 / (1 - inner_step / 2).
+  // of langevin, relative to 1 / (||dh/dx||^2 / noise_std^2 + 1 / r^2), the largest curvature, which for an
+  // operator that is not linear is estimated where the chain is, four times: in (0, 1]. Variances come out
+  // too large by up to 1 / (1 - inner_step / 2).
   double inner_step = 0.1;
 };
 

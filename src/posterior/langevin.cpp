@@ -91,10 +91,10 @@ class PosteriorLangevin final : public PosteriorSampler {
       Noise noise_of_moves = rows.moves();
       Tensor x = rows.start(schedule_.initial_std);
       for (const double sigma : levels) {
-        const Tensor norm2 = norm.at(rows, x);
-        const Tensor v = noise_variance + std::pow(options_.gamma * sigma, 2) * norm2;
-        const Level target(rows, a, sigma, v, norm2);
         for (int64_t i = 0; i < options_.steps_per_level; ++i) {
+          const Tensor norm2 = norm.at(rows, x);
+          const Tensor v = noise_variance + std::pow(options_.gamma * sigma, 2) * norm2;
+          const Level target(rows, a, sigma, v, norm2);
           x = x + options_.step * target.drift(x) +
               std::sqrt(2 * options_.step) * target.shake(x, noise_of_moves);
           rows.slice.step_done(x);

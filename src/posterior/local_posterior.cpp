@@ -36,7 +36,7 @@ SquaredNorm::SquaredNorm(const Problem& problem) {
 
 Tensor SquaredNorm::at(const LoopRows& rows, const Tensor& x) const {
   if (linear_) return rows.each(*linear_);
-  constexpr int iterations = 6;
+  constexpr int iterations = 4;
   const Tensor at = x.to(at::kDouble);
   const Tensor size = row_dot(at, at).sqrt() + std::sqrt(static_cast<double>(product(rows.prior.shape())));
   const auto unit = [](const Tensor& v) { return v / per_row(row_dot(v, v).sqrt().clamp_min(1e-300), v); };
@@ -85,11 +85,18 @@ Tensor LocalPosterior::exact(const LoopRows& rows, const Tensor& x, const Tensor
 // The start has q's law already in the directions that h doesn't see, which Langevin is slow to explore.
 Tensor LocalPosterior::langevin(const LoopRows& rows, const Tensor& x, const Tensor& r2, Noise& noise) const {
   Tensor z = x + per_row(r2.sqrt(), x) * noise.normal_like(x);
-  const Tensor step = options_.inner_step / (norm_->at(rows, z) / noise_variance_ + 1 / r2);
-  const Tensor pull = per_row(step / r2, x), push = per_row(step / noise_variance_, x),
-               shake = per_row((2 * step).sqrt(), x);
-  for (int64_t i = 0; i < options_.inner_steps; ++i)
+  Tensor push, pull, shake;
+  // For an operator that is not linear the largest curvature is another one where the chain has come to.
+  const int64_t stay = norm_->constant() ? options_.inner_steps : (options_.inner_steps + 3) / 4;
+  for (int64_t i = 0; i < options_.inner_steps; ++i) {
+    if (i % stay == 0) {
+      const Tensor step = options_.inner_step / (norm_->at(rows, z) / noise_variance_ + 1 / r2);
+      push = per_row(step / noise_variance_, x);
+      pull = per_row(step / r2, x);
+      shake = per_row((2 * step).sqrt(), x);
+    }
     z = z + push * rows.data_gradient(z) + pull * (x - z) + shake * noise.normal_like(x);
+  }
   return z;
 }
 

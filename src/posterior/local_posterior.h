@@ -18,8 +18,9 @@ Tensor nearest_to_data(const LoopRows& rows, const LinearOperator& a, const Tens
 class SquaredNorm {
  public:
   explicit SquaredNorm(const Problem& problem);  // linear: ||A||^2, computed here
-  // Otherwise by power iteration on v -> J^T J v, J v a central difference: from below, within a few percent.
+  // Otherwise by power iteration on v -> J^T J v, J v a central difference: an estimate from below.
   Tensor at(const LoopRows& rows, const Tensor& x) const;
+  bool constant() const { return linear_.has_value(); }
 
  private:
   std::optional<double> linear_;

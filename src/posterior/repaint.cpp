@@ -3,7 +3,8 @@
 //   x   = an ancestral step of the prior from x at t
 //   A x = y + sqrt(s^2 - noise_std^2) n          (the paper: y + s n, for measurements without noise)
 // and each block of jump_length steps is walked `repeats` times, from x + sqrt(first^2 - last^2) n, so that
-// the hidden part hears of the measured one.
+// the hidden part hears of the measured one. Below noise_std there is nothing to hear, and going back would
+// only forget y: from there it is one walk of the prior's.
 
 #include "posterior/known_part.h"
 #include "tweedie/ddim.h"
@@ -38,25 +39,28 @@ class Repaint final : public PosteriorSampler {
     }
     const auto known = KnownPart::of(problem, draw_options_);
     const NoiseSchedule schedule = with_level(schedule_, noise_std);
-    const int64_t steps = schedule.steps();
-    const LoopRun run{problem, draws, noise, observer, draw_options_, steps * options_.repeats};
+    const int64_t held = (schedule.sigma >= noise_std).sum().item<int64_t>() - 1;  // steps that end on y
+    const int64_t steps = schedule.steps(), all = held * options_.repeats + steps - held;
+    const LoopRun run{problem, draws, noise, observer, draw_options_, all};
     return run_loop(run, [&](const LoopRows& rows) {
       const double* level = schedule.sigma.data_ptr<double>();
       Noise moves = rows.moves();
       Tensor x = rows.start(schedule.initial_std);
+      const auto step = [&](int64_t k) {
+        x = ancestral_.step(rows.prior, x, level[k], level[k + 1], moves);
+        x = known->overwrite(rows, x, rows.y, level[k + 1], 1, moves);
+        rows.slice.step_done(x);
+      };
       x = known->overwrite(rows, x, rows.y, level[0], 1, moves);
-      for (int64_t first = 0; first < steps; first += options_.jump_length) {
-        const int64_t last = std::min(first + options_.jump_length, steps);
+      for (int64_t first = 0; first < held; first += options_.jump_length) {
+        const int64_t last = std::min(first + options_.jump_length, held);
         const double gap = std::sqrt(level[first] * level[first] - level[last] * level[last]);
         for (int64_t repeat = 0; repeat < options_.repeats; ++repeat) {
           if (repeat > 0) x = x + gap * moves.normal_like(x);
-          for (int64_t k = first; k < last; ++k) {
-            x = ancestral_.step(rows.prior, x, level[k], level[k + 1], moves);
-            x = known->overwrite(rows, x, rows.y, level[k + 1], 1, moves);
-            rows.slice.step_done(x);
-          }
+          for (int64_t k = first; k < last; ++k) step(k);
         }
       }
+      for (int64_t k = held; k < steps; ++k) step(k);
       return x;
     });
   }

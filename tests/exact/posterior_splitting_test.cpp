@@ -1,6 +1,7 @@
 // DiffPIR, DAPS and PnP-DM on Gaussian priors, where each is affine in its noise: the law of its draws
 // follows from a recursion of means and covariances, and is held against the draws and against the posterior.
 // RED-diff against its stationary point.
+#include "core/shape.h"
 #include "tweedie/red_diff.h"
 #include "tweedie/splitting.h"
 
@@ -64,14 +65,16 @@ bool rejects(const Tensor& x, const Law& law) {
   return !(mean_p_value(x, law) > 1e-8 && covariance_z(x, law) < 8);
 }
 
-// An isotropic prior with a dense operator
+// An isotropic prior
 struct Isotropic {
   static constexpr double variance = 2.0, noise_std = 0.3;
-  Isotropic() { problem.y = normal({1, 7}, 3) * 2; }
+  explicit Isotropic(LinearOperatorPtr op = make_matrix(image, normal({7, d}, 5) / 2)) : a(std::move(op)) {
+    problem.y = normal(with_batch(1, a->codomain()), 3) * 2;
+  }
 
   std::shared_ptr<const GaussianPrior> prior = std::make_shared<const GaussianPrior>(
       GaussianPrior::diagonal(normal(image, 1), at::full(image, variance, at::kDouble)));
-  LinearOperatorPtr a = make_matrix(image, normal({7, d}, 5) / 2);
+  LinearOperatorPtr a;
   Problem problem{prior, GaussianLikelihood(a, noise_std), {}};
   GaussianPosterior posterior{*prior, a->dense(), noise_std};
   Law exact() const { return {posterior.mean(problem.y).flatten(), posterior.covariance()}; }
@@ -118,7 +121,7 @@ TEST(Diffpir, IsThePosteriorMeanWhereItsCovarianceIsRight) {
     return draw(DiffpirOptions{.lambda = trust}, p.problem, levels({sigma, 0}), 5);
   };
   EXPECT_LT(max_difference(step(lambda), exact), 1e-9);
-  EXPECT_GT(max_difference(step(1), exact), 0.05);
+  EXPECT_GT(max_difference(step(5 * lambda), exact), 0.05);
 }
 
 // However few the levels: the law of x_0 is p(x_0 | y) after each of them. The first, 200, forgets the start.
@@ -135,9 +138,9 @@ TEST(Daps, IsExactForIsotropicPriors) {
 
 // Steps of 0.05 widen a variance by up to 2.5%, of which 320 draws cannot tell: theirs have errors of 8%.
 TEST(Daps, LangevinDrawsTheSame) {
-  const Isotropic p;
+  const Isotropic p(make_mask(random_mask(image, 0.5, Noise(4))));
   const NoiseSchedule schedule = levels({200, 1, 0});
-  const InnerOptions langevin{.inner = InnerDraw::langevin, .inner_steps = 300, .inner_step = 0.05};
+  const InnerOptions langevin{.inner = InnerDraw::langevin, .inner_steps = 120, .inner_step = 0.05};
   EXPECT_TRUE(accepts(draw(DapsOptions{.inner = langevin}, p.problem, schedule, 320), p.exact()));
   const InnerOptions few{.inner = InnerDraw::langevin, .inner_steps = 3, .inner_step = 0.05};
   EXPECT_TRUE(rejects(draw(DapsOptions{.inner = few}, p.problem, schedule, 320), p.exact()));
@@ -231,7 +234,7 @@ TEST(PnpDm, HasTheLawOfItsGibbsChain) {
   EXPECT_LT(distance(pnp_dm_law(p, rho, 400, 1000), limit), 0.03);
   EXPECT_LT(distance(pnp_dm_law(p, rho, 400, 1000), limit),
             0.2 * distance(pnp_dm_law(p, rho, 400, 100), limit));
-  EXPECT_GT(distance({p.mean(), p.posterior.covariance()}, limit), 1);
+  EXPECT_GT(distance({p.mean(), p.posterior.covariance()}, limit), 0.5);
 }
 
 // At one level Adam hovers about the point where the expected gradient is 0:

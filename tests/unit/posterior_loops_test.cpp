@@ -68,7 +68,7 @@ const Case cases[] = {
     {"DapsWhole", DapsOptions{}, matrix, gaussian, 4, 4 * 36, 16},
     {"PnpDm", PnpDmOptions{.reverse_steps = 3}, blur, network, 12, 0, 16},
     {"RedDiff", RedDiffOptions{}, blur, network, 5, 0, 4 + 8},
-    {"Repaint", RepaintOptions{.jump_length = 2, .repeats = 2}, mask, network, 10, 0, 18},
+    {"Repaint", RepaintOptions{.jump_length = 2, .repeats = 2}, mask, network, 9, 0, 18},
     {"Replacement", ReplacementOptions{}, mask, network, 9, 0, 18},
     {"ReplacementSvd", ReplacementOptions{}, matrix, network, 7, 0, 16},
     {"Langevin", chain, blur, network, 10, 0, 10 * 4 + 9 * 3},
