@@ -16,9 +16,11 @@ struct PosteriorLangevinOptions {
   static constexpr int64_t default_steps = 100;  // levels
   int64_t steps_per_level = 5;                   // >= 1
   double gamma = 1;                              // >= 0
-  double step = 0.1;              // in (0, 1]: variances come out too large by up to 1 / (1 - step / 2)
-  bool precondition = true;       // linear operators: by A^T A
-  std::optional<double> level;    // > 0: of the chain; not given: the schedule's last above 0
+  double step = 0.1;         // in (0, 1]: variances come out too large by up to 1 / (1 - step / 2)
+  bool precondition = true;  // linear operators: by A^T A
+  // > 0: of the chain; not given: the schedule's last above 0. At small levels only the annealing moves x: a
+  // chain forgets where it was in (prior variance / level^2) / step moves.
+  std::optional<double> level;
   std::optional<int64_t> chains;  // >= 1, a divisor of the draws; not given: one for each draw
   int64_t warmup = 50;            // moves at the last level before the first draw, >= 0
   int64_t thin = 10;              // moves from one draw of a chain to the next, >= 1

@@ -4,7 +4,7 @@
 //
 // y = A x + noise_std n is A x_sigma at level sigma = noise_std already (for rows of A of length s: at
 // noise_std / s). So at level t the measured part is y + sqrt(t^2 - noise_std^2) n, and below noise_std
-// nothing is overwritten; that level is added to the schedule.
+// nothing is overwritten; where A A^T = I, that level is added to the schedule.
 
 #include "tweedie/posterior.h"
 
@@ -22,7 +22,7 @@ std::unique_ptr<const PosteriorSampler> posterior_sampler(const RepaintOptions& 
                                                           NoiseSchedule schedule, DrawOptions draw_options);
 
 // Song, Shen, Xing, Ermon 2022: replacement before every predictor (ancestral) and corrector (Langevin). For
-// operators with A A^T = I or with a thin decomposition U S V^T, whose coordinates V^T x are replaced.
+// linear operators with A A^T = I, else in the coordinates V^T x of the thin decomposition A = U S V^T.
 struct ReplacementOptions {
   static constexpr const char* kind = "replacement";
   static constexpr int64_t default_steps = 100;

@@ -1,6 +1,7 @@
 #pragma once
 // Posterior samplers that split p(x | y): a step that knows only the data and a step that knows only the
-// prior, in turn. None needs a derivative of the network, but DAPS for its spread. All divide by noise_std.
+// prior, in turn. None needs a derivative of the network, but DAPS for its spread. DAPS and
+// PnP-DM divide by noise_std.
 
 #include "tweedie/posterior.h"
 

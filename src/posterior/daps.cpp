@@ -33,7 +33,7 @@ class Daps final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
-    require_noise(problem, "daps", "replacement, or repaint for a mask");
+    require_noise(problem.likelihood, "daps");
     const LocalPosterior local(options_.inner, problem, "daps");
     const bool whole = dynamic_cast<const AnalyticPrior*>(problem.prior.get()) != nullptr &&
                        product(problem.prior->shape()) <= whole_trace;

@@ -2,6 +2,7 @@
 // image restoration", CVPR workshops 2023, algorithm 1. In the coordinate x_sigma = x_t / alpha_t, from level
 // t to s:
 //   z   = argmin ||y - A z||^2 + lambda noise_std^2 / t^2 ||z - D(x; t)||^2
+//         (without noise, what is nearest to D among the z with A z = y)
 //   eps = (x - z) / t
 //   x_s = z + s (sqrt(1 - zeta) eps + sqrt(zeta) n)
 
@@ -25,8 +26,7 @@ class Diffpir final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
-    const LinearOperator& a = require_linear(problem, "diffpir", "daps or dps");
-    require_noise(problem, "diffpir", "replacement, or repaint for a mask");
+    const LinearOperator& a = require_linear(problem.likelihood, "diffpir");
     const double noise_variance = std::pow(problem.likelihood.noise_std(), 2);
     const LoopRun run{problem, draws, noise, observer, draw_options_, schedule_.steps()};
     return run_loop(run, [&](const LoopRows& rows) {

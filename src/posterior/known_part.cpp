@@ -36,21 +36,19 @@ bool is_mask(const LinearOperator& a) {
   return close(keep, keep.round()) && close(a.normal(x), keep * x);
 }
 
-std::optional<KnownPart> KnownPart::of(const Problem& problem, const DrawOptions& options) {
-  const LinearOperator* a = problem.likelihood.linear();
-  if (a == nullptr) return std::nullopt;
-  KnownPart known(*a, problem.likelihood.noise_std());
-  if (has_orthonormal_rows(*a)) return known;
-  const std::optional<Svd> svd = a->svd();
-  if (!svd) return std::nullopt;
-  known.v_ = svd->v.to(options.device, options.dtype).contiguous();
-  known.scaled_u_ = (svd->u / svd->s).to(options.device, options.dtype);
-  known.tau_ = (known.noise_std_ / svd->s).to(options.device);
-  return known;
+KnownPart::KnownPart(const LinearOperator& a, double noise_std, const DrawOptions& options)
+    : a_(a), noise_std_(noise_std) {
+  if (has_orthonormal_rows(a)) return;
+  const Svd svd = svd_of(a);
+  v_ = svd.v.to(options.device, options.dtype).contiguous();
+  vt_ = v_.t().contiguous();
+  scaled_u_ = (svd.u / svd.s).to(options.device);  // in float64, since 1 / s may be large
+  tau_ = (noise_std / svd.s).to(options.device);
 }
 
 Tensor KnownPart::target(const Tensor& y) const {
-  return orthonormal() ? y : row_matmul(y.flatten(1), scaled_u_);
+  if (orthonormal()) return y;
+  return row_matmul(y.flatten(1).to(at::kDouble), scaled_u_).to(y.scalar_type());
 }
 
 Tensor KnownPart::overwrite(const LoopRows& rows, const Tensor& x, const Tensor& target, double t,
@@ -60,13 +58,13 @@ Tensor KnownPart::overwrite(const LoopRows& rows, const Tensor& x, const Tensor&
     if (t < noise_std_) return x;
     rows.applied(2);
     const Tensor aim = target + std::sqrt(t * t - noise_std_ * noise_std_) * n;
-    return x + weight * a_->adjoint(aim - a_->apply(x));
+    return x + weight * a_.adjoint(aim - a_.apply(x));
   }
   rows.applied(2);
   const Tensor spread = (t * t - tau_.square()).clamp_min(0).sqrt().to(x.scalar_type());
   const Tensor known = (tau_ <= t).to(x.scalar_type());
   const Tensor shift = known * (target + spread * n - row_matmul(x.flatten(1), v_));
-  return x + weight * row_matmul(shift, v_.t()).view(x.sizes());
+  return x + weight * row_matmul(shift, vt_).view(x.sizes());
 }
 
 NoiseSchedule with_level(const NoiseSchedule& schedule, double level) {

@@ -11,8 +11,8 @@ namespace tweedie {
 
 class KnownPart {
  public:
-  // Nothing for an operator of neither form.
-  static std::optional<KnownPart> of(const Problem& problem, const DrawOptions& options);
+  // Throws Error where A A^T is not I and A is too large to be decomposed.
+  KnownPart(const LinearOperator& a, double noise_std, const DrawOptions& options);
 
   bool orthonormal() const { return !v_.defined(); }
   Tensor target(const Tensor& y) const;  // for each row
@@ -21,11 +21,10 @@ class KnownPart {
                    Noise& noise) const;
 
  private:
-  KnownPart(const LinearOperator& a, double noise_std) : a_(&a), noise_std_(noise_std) {}
-
-  const LinearOperator* a_;
+  const LinearOperator& a_;
   double noise_std_;
-  Tensor v_, scaled_u_, tau_;  // V (d, k), U diag(1 / s) (m, k), (k) float64; undefined where A A^T = I
+  // V (d, k), V^T; U diag(1 / s) (m, k) and tau (k) float64; undefined where A A^T = I
+  Tensor v_, vt_, scaled_u_, tau_;
 };
 
 // A A^T = I with A^T A diagonal: a selection of coordinates.

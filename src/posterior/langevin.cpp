@@ -56,7 +56,8 @@ class Level {
   Tensor times_metric(const Tensor& b) const {
     if (a_ == nullptr) return b / per_row(curvature(), b);
     rows_.applied(2);
-    return per_row(v_, b) * solve_rows(*a_, b, v_ / (sigma_ * sigma_));
+    return per_row(v_, b) * solve_rows([&](const Tensor& c, double w) { return a_->solve_normal(c, w); }, b,
+                                       v_ / (sigma_ * sigma_));
   }
 
   const LoopRows& rows_;
@@ -72,7 +73,7 @@ class PosteriorLangevin final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
-    require_noise(problem, "posterior-langevin", "replacement, or repaint for a mask");
+    require_noise(problem.likelihood, "posterior-langevin");
     const auto* density = dynamic_cast<const AnalyticPrior*>(problem.prior.get());
     if (options_.metropolis && density == nullptr)
       throw Error("method.metropolis", "true, but a learned prior has no density; use false");

@@ -12,22 +12,24 @@
 namespace tweedie {
 
 // One solve for all rows where they share a weight: operators give a row the same bits in either case.
-Tensor solve_rows(const LinearOperator& a, const Tensor& b, const Tensor& weight) {
+Tensor solve_rows(const std::function<Tensor(const Tensor&, double)>& solve, const Tensor& b,
+                  const Tensor& weight) {
   const Tensor w = weight.cpu().contiguous();
   const double* value = w.data_ptr<double>();
-  const auto solve = [&](const Tensor& part, double shift) {
-    return shift > 0 && std::isfinite(shift) ? a.solve_normal(part, shift) : at::full_like(part, NAN);
+  const auto checked = [&](const Tensor& part, double shift) {
+    return shift >= 0 && std::isfinite(shift) ? solve(part, shift) : at::full_like(part, NAN);
   };
-  if (std::equal(value + 1, value + w.numel(), value)) return solve(b, *value);
+  if (std::equal(value + 1, value + w.numel(), value)) return checked(b, *value);
   std::vector<Tensor> solved;
-  for (int64_t i = 0; i < b.size(0); ++i) solved.push_back(solve(b.slice(0, i, i + 1), value[i]));
+  for (int64_t i = 0; i < b.size(0); ++i) solved.push_back(checked(b.slice(0, i, i + 1), value[i]));
   return at::cat(solved);
 }
 
 Tensor nearest_to_data(const LoopRows& rows, const LinearOperator& a, const Tensor& y, const Tensor& x,
                        const Tensor& weight) {
   rows.applied(4);
-  return x + solve_rows(a, a.adjoint(y - a.apply(x)), weight);
+  const auto solve = [&](const Tensor& r, double w) { return a.solve_gram(r, w); };
+  return x + a.adjoint(solve_rows(solve, y - a.apply(x), weight));
 }
 
 SquaredNorm::SquaredNorm(const Problem& problem) {

@@ -6,10 +6,11 @@
 
 namespace tweedie {
 
-// (A^T A + weight_i I)^{-1} b_i for each row, weight: (B); NaN where a weight is not finite and above 0.
-Tensor solve_rows(const LinearOperator& a, const Tensor& b, const Tensor& weight);
+// solve(b_i, weight_i) for each row, weight: (B); NaN where a weight is not finite and at least 0.
+Tensor solve_rows(const std::function<Tensor(const Tensor&, double)>& solve, const Tensor& b,
+                  const Tensor& weight);
 
-// argmin_z ||y - A z||^2 + weight ||z - x||^2 = x + (A^T A + weight I)^{-1} A^T (y - A x), weight: (B) > 0.
+// argmin_z ||y - A z||^2 + weight ||z - x||^2 = x + A^T (A A^T + weight I)^{-1} (y - A x), weight: (B) >= 0.
 // Counted as four applications of A or A^T, whatever the solve takes.
 Tensor nearest_to_data(const LoopRows& rows, const LinearOperator& a, const Tensor& y, const Tensor& x,
                        const Tensor& weight);

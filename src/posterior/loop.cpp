@@ -20,11 +20,11 @@ class CountedDenoiser final : public Denoiser {
  protected:
   Tensor do_mean(const Tensor& x, const Tensor& sigma) const override {
     tally_.evaluations += x.size(0);
-    return prior_.mean(x, per_batch(sigma));
+    return prior_.mean(x, flat_sigma(sigma));
   }
   Linearised do_linearise(const Tensor& x, const Tensor& sigma) const override {
     tally_.evaluations += x.size(0);
-    const Linearised inner = linearise(prior_, x, per_batch(sigma));
+    const Linearised inner = linearise(prior_, x, flat_sigma(sigma));
     return {inner.mean, [vjp = inner.vjp, &tally = tally_](const Tensor& v) {
               tally.vjps += v.size(0);
               return vjp(v);
@@ -32,28 +32,11 @@ class CountedDenoiser final : public Denoiser {
   }
 
  private:
-  static Tensor per_batch(const Tensor& sigma) { return sigma.dim() == 0 ? sigma : sigma.flatten(); }
-
   const Denoiser& prior_;
   Tally& tally_;
 };
 
 }  // namespace
-
-const LinearOperator& require_linear(const Problem& problem, const char* method, const char* instead) {
-  const LinearOperator* linear = problem.likelihood.linear();
-  if (linear == nullptr) {
-    throw Error("method.kind",
-                fmt::format("{} needs a linear operator; use {} for this one", method, instead));
-  }
-  return *linear;
-}
-
-void require_noise(const Problem& problem, const char* method, const char* instead) {
-  if (problem.likelihood.noise_std() > 0) return;
-  throw Error("method.kind", fmt::format("{} divides by the noise, and measurement.noise.std is 0; use {}",
-                                         method, instead));
-}
 
 void require_positive(double value, const char* place) {
   if (!(value > 0 && std::isfinite(value)))

@@ -2,14 +2,11 @@
 // What methods with a loop of their own have in common: their checks, the run of that loop over slices of
 // rows, and the count of its work.
 
+#include "posterior/guided_denoiser.h"
 #include "posterior/slices.h"
-#include "tweedie/guidance.h"
 
 namespace tweedie {
 
-// Throw Error(method.kind) with what to use instead.
-const LinearOperator& require_linear(const Problem& problem, const char* method, const char* instead);
-void require_noise(const Problem& problem, const char* method, const char* instead);
 // Throws Error(place) unless value is finite and above 0.
 void require_positive(double value, const char* place);
 void require_at_least(int64_t value, int64_t least, const char* place);

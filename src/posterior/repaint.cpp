@@ -30,14 +30,15 @@ class Repaint final : public PosteriorSampler {
                const Observer& observer) const override {
     const double noise_std = problem.likelihood.noise_std();
     const double first_level = schedule_.sigma[0].item<double>();
-    if (!is_mask(require_linear(problem, "repaint", "daps or dps")))
+    const LinearOperator& a = require_linear(problem.likelihood, "repaint");
+    if (!is_mask(a))
       throw Error("method.kind", "repaint needs a mask; use replacement or diffpir for this operator");
     if (noise_std >= first_level) {
       throw Error("measurement.noise.std",
                   fmt::format("{}, but repaint uses y above that level only, and the schedule's first is {}",
                               noise_std, first_level));
     }
-    const auto known = KnownPart::of(problem, draw_options_);
+    const KnownPart known(a, noise_std, draw_options_);
     const NoiseSchedule schedule = with_level(schedule_, noise_std);
     const int64_t held = (schedule.sigma >= noise_std).sum().item<int64_t>() - 1;  // steps that end on y
     const int64_t steps = schedule.steps(), all = held * options_.repeats + steps - held;
@@ -48,10 +49,10 @@ class Repaint final : public PosteriorSampler {
       Tensor x = rows.start(schedule.initial_std);
       const auto step = [&](int64_t k) {
         x = ancestral_.step(rows.prior, x, level[k], level[k + 1], moves);
-        x = known->overwrite(rows, x, rows.y, level[k + 1], 1, moves);
+        x = known.overwrite(rows, x, rows.y, level[k + 1], 1, moves);
         rows.slice.step_done(x);
       };
-      x = known->overwrite(rows, x, rows.y, level[0], 1, moves);
+      x = known.overwrite(rows, x, rows.y, level[0], 1, moves);
       for (int64_t first = 0; first < held; first += options_.jump_length) {
         const int64_t last = std::min(first + options_.jump_length, held);
         const double gap = std::sqrt(level[first] * level[first] - level[last] * level[last]);

@@ -31,21 +31,16 @@ class Replacement final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
-    require_linear(problem, "replacement", "daps or dps");
-    const auto known = KnownPart::of(problem, draw_options_);
-    if (!known) {
-      throw Error("method.kind",
-                  "replacement needs A A^T = I or an operator with a cheap decomposition; use diffpir");
-    }
-    const NoiseSchedule schedule =
-        known->orthonormal() ? with_level(schedule_, problem.likelihood.noise_std()) : schedule_;
+    const double noise_std = problem.likelihood.noise_std();
+    const KnownPart known(require_linear(problem.likelihood, "replacement"), noise_std, draw_options_);
+    const NoiseSchedule schedule = known.orthonormal() ? with_level(schedule_, noise_std) : schedule_;
     const LoopRun run{problem, draws, noise, observer, draw_options_, schedule.steps()};
     return run_loop(run, [&](const LoopRows& rows) {
       const double* level = schedule.sigma.data_ptr<double>();
-      const Tensor target = known->target(rows.y);
+      const Tensor target = known.target(rows.y);
       Noise moves = rows.moves();
       const auto replace = [&](const Tensor& x, double t) {
-        return known->overwrite(rows, x, target, t, options_.lambda, moves);
+        return known.overwrite(rows, x, target, t, options_.lambda, moves);
       };
       Tensor x = rows.start(schedule.initial_std);
       for (int64_t k = 0; k < schedule.steps(); ++k) {

@@ -41,9 +41,10 @@ MethodPtr make(const DdnmPlusOptions& o, const Walk& w) {
 
 // Every method with a loop of its own over the levels.
 template <class Options>
-requires requires {
+concept OwnsItsLoop = requires {
   Options::default_steps;
-}
+};
+template <OwnsItsLoop Options>
 MethodPtr make(const Options& options, const Walk& w) {
   return posterior_sampler(options, make_schedule(w.schedule, w.steps), w.options);
 }
@@ -51,7 +52,7 @@ MethodPtr make(const Options& options, const Walk& w) {
 int64_t default_steps_of(const MethodConfig& method) {
   return std::visit(
       []<class Options>(const Options&) {
-        if constexpr (requires { Options::default_steps; }) return Options::default_steps;
+        if constexpr (OwnsItsLoop<Options>) return Options::default_steps;
         return default_steps;
       },
       method.rule);

@@ -36,8 +36,6 @@ struct Correlated {
 LinearOperatorPtr first() {
   return make_mask(at::tensor({1, 0}).to(at::kBool));
 }
-constexpr double none = 1e-7;  // a noise_std that is as good as 0
-
 // D of (k, u), and the ancestral step, for the two slopes
 struct Slopes {
   double k = 0, u = 0;
@@ -68,13 +66,12 @@ Slopes replacement_slopes(const NoiseSchedule& schedule, const ReplacementOption
 }
 
 TEST(Replacement, IsBiasedAsDerived) {
-  const Correlated p(first(), none);
+  const Correlated p(first(), 0);
   const auto hidden = [&](const ReplacementOptions& options) { return p.slope(options)[1].item<double>(); };
   for (const ReplacementOptions& options :
        {ReplacementOptions{.correctors = 0}, ReplacementOptions{}, ReplacementOptions{.correctors = 3},
         ReplacementOptions{.correctors = 3, .corrector_step = 0.5}, ReplacementOptions{.lambda = 0.7}}) {
-    // The level noise_std between the last and 0 changes nothing that is seen.
-    EXPECT_NEAR(hidden(options), replacement_slopes(p.schedule, options).u, 1e-3);
+    EXPECT_NEAR(hidden(options), replacement_slopes(p.schedule, options).u, 1e-9);
     EXPECT_LT(hidden(options), 0.97 * c);
   }
   EXPECT_GT(hidden({.correctors = 3, .corrector_step = 0.5}), hidden({.correctors = 0}) + 0.05);
@@ -82,15 +79,15 @@ TEST(Replacement, IsBiasedAsDerived) {
 
 // diag(2) of the same coordinate, y and noise twice as large: the same problem through its decomposition
 TEST(Replacement, WorksInTheCoordinatesOfTheDecomposition) {
-  const Correlated mask(first(), none);
-  const Correlated scaled(make_matrix({2}, at::tensor({2.0, 0.0}, at::kDouble).view({1, 2})), 2 * none);
+  const Correlated mask(first(), 0);
+  const Correlated scaled(make_matrix({2}, at::tensor({2.0, 0.0}, at::kDouble).view({1, 2})), 0);
   const ReplacementOptions options;
-  EXPECT_NEAR(2 * scaled.slope(options)[1].item<double>(), mask.slope(options)[1].item<double>(), 2e-3);
-  EXPECT_NEAR(2 * scaled.slope(options)[0].item<double>(), 1, 2e-3);
+  EXPECT_NEAR(2 * scaled.slope(options)[1].item<double>(), mask.slope(options)[1].item<double>(), 1e-9);
+  EXPECT_NEAR(2 * scaled.slope(options)[0].item<double>(), 1, 1e-9);
 }
 
 TEST(Repaint, IsBiasedLessTheMoreItRepeats) {
-  const Correlated p(first(), none);
+  const Correlated p(first(), 0);
   double bias = 1;
   for (const int64_t repeats : {1, 3, 10, 30}) {
     const Tensor slope = p.slope(RepaintOptions{.jump_length = 5, .repeats = repeats});
@@ -103,7 +100,7 @@ TEST(Repaint, IsBiasedLessTheMoreItRepeats) {
   EXPECT_LT(bias, 0.1 * c);
   // Without jumps it is replacement without correctors.
   EXPECT_NEAR(p.slope(RepaintOptions{.repeats = 1})[1].item<double>(),
-              replacement_slopes(p.schedule, {.correctors = 0}).u, 1e-3);
+              replacement_slopes(p.schedule, {.correctors = 0}).u, 1e-9);
 }
 
 // noise_std is the level at which y is x_sigma's measured part; below it the prior goes on alone.

@@ -124,6 +124,14 @@ TEST(Diffpir, IsThePosteriorMeanWhereItsCovarianceIsRight) {
   EXPECT_GT(max_difference(step(5 * lambda), exact), 0.05);
 }
 
+TEST(Diffpir, KeepsToDataWithoutNoise) {
+  const GaussianProblem p(make_downsample(image, 2), 0);
+  const NoiseSchedule schedule = make_schedule(Karras{.sigma_min = 0.3, .sigma_max = 10}, 8);
+  const Tensor x = draw(DiffpirOptions{}, p.problem, schedule, 4);
+  EXPECT_LT(max_difference(p.a->apply(x.view({4, 1, side, side})).flatten(1), p.flat_y().expand({4, -1})),
+            1e-12);
+}
+
 // However few the levels: the law of x_0 is p(x_0 | y) after each of them. The first, 200, forgets the start.
 TEST(Daps, IsExactForIsotropicPriors) {
   const Isotropic p;

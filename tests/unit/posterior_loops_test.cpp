@@ -137,10 +137,19 @@ TEST(Loops, RefuseWhatTheyCannotDo) {
   const auto square = std::make_shared<Square>();
   for (const Options& options :
        {Options(DiffpirOptions{}), Options(RepaintOptions{}), Options(ReplacementOptions{})})
-    expect_error(attempt(options, square, y), {"method.kind", "linear", "daps"});
+    expect_error(attempt(options, square, y), {"method.kind", "linear", "dps"});
   for (const Options& options : {Options(DapsOptions{}), Options(PnpDmOptions{}), Options(RedDiffOptions{}),
                                  Options(PosteriorLangevinOptions{})})
     EXPECT_NO_THROW(attempt(options, square, y)());
+  const auto noiseless = [&](const Options& options) {
+    return [=] { run(options, {network(), GaussianLikelihood(mask(), 0), normal({1, 18}, 1)}, 2); };
+  };
+  for (const Options& options :
+       {Options(DapsOptions{}), Options(PnpDmOptions{}), Options(PosteriorLangevinOptions{})})
+    expect_error(noiseless(options), {"measurement.noise.std", "repaint"});
+  for (const Options& options : {Options(DiffpirOptions{}), Options(RedDiffOptions{}),
+                                 Options(RepaintOptions{}), Options(ReplacementOptions{})})
+    EXPECT_NO_THROW(noiseless(options)());
   expect_error(attempt(DiffpirOptions{.lambda = 0}, blur(), y), {"method.lambda", "0"});
   expect_error(attempt(DiffpirOptions{.zeta = 2}, blur(), y), {"method.zeta", "2"});
   expect_error(attempt(DapsOptions{.probes = 0}, blur(), y), {"method.probes", "0"});
