@@ -38,7 +38,8 @@ struct RunRecord {
   double network_vjps = 0;           // derivatives of it per draw
   double operator_applications = 0;  // of A, A^T or vjp, per draw
   double seconds = 0;
-  std::optional<double> acceptance_rate;   // of Metropolis proposals, where there are any
+  int64_t chains = 0;  // of Markov chain methods: draw d is of chain d / (draws / chains); 0: no chains
+  std::optional<double> acceptance_rate;   // of their moves, where those can be rejected
   std::optional<int64_t> non_finite_step;  // the first step after which a value was NaN or infinite
   std::optional<ParticleRecord> particles;
   std::vector<std::string> warnings;

@@ -102,7 +102,10 @@ struct MethodConfig {
                // guidance
                PigdmOptions, TmpdOptions, DdnmOptions, OracleOptions, CfgOptions,
                // in singular coordinates
-               DdrmOptions, DdnmPlusOptions>
+               DdrmOptions, DdnmPlusOptions,
+               // with loops of their own
+               DiffpirOptions, DapsOptions, PnpDmOptions, RedDiffOptions, RepaintOptions, ReplacementOptions,
+               PosteriorLangevinOptions>
       rule;
   std::optional<int64_t> steps;
   int64_t draws = 16;

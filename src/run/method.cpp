@@ -39,6 +39,25 @@ MethodPtr make(const DdnmPlusOptions& o, const Walk& w) {
   return std::make_unique<DdrmSampler>(o, make_schedule(w.schedule, w.steps), w.options);
 }
 
+// Every method with a loop of its own over the levels.
+template <class Options>
+concept OwnsItsLoop = requires {
+  Options::default_steps;
+};
+template <OwnsItsLoop Options>
+MethodPtr make(const Options& options, const Walk& w) {
+  return posterior_sampler(options, make_schedule(w.schedule, w.steps), w.options);
+}
+
+int64_t default_steps_of(const MethodConfig& method) {
+  return std::visit(
+      []<class Options>(const Options&) {
+        if constexpr (OwnsItsLoop<Options>) return Options::default_steps;
+        return default_steps;
+      },
+      method.rule);
+}
+
 }  // namespace
 
 int64_t steps_of(const MethodConfig& method, const SamplerConfig& sampler) {
@@ -47,7 +66,7 @@ int64_t steps_of(const MethodConfig& method, const SamplerConfig& sampler) {
   if (a && b && *a != *b) {
     throw Error("method.steps", fmt::format("{}, but sampler.steps is {}; one number is meant", *a, *b));
   }
-  return a ? *a : b.value_or(default_steps);
+  return a ? *a : b.value_or(default_steps_of(method));
 }
 
 std::unique_ptr<const PosteriorSampler> make_method(const MethodConfig& method, const SamplerConfig& sampler,
