@@ -55,12 +55,17 @@ std::pair<Rows, Rows> rows_of(const SampleSet& a, const SampleSet& b, const std:
   return both;
 }
 
+Tensor systematic(const Tensor& weight, double u) {
+  const double effective = 1 / weight.square().sum().item<double>();
+  const auto k = std::max<int64_t>(1, std::llround(effective));
+  const Tensor level = (at::arange(k, at::kDouble) + u) / static_cast<double>(k);
+  return at::searchsorted(weight.cumsum(0), level).clamp_max(weight.size(0) - 1);
+}
+
 Tensor equal_weight_rows(const Rows& rows, Noise& noise) {
   if (!rows.weighted) return rows.x;
-  const auto k = std::max<int64_t>(1, std::llround(rows.ess));
-  const Tensor u = (at::arange(k, at::kDouble) + noise.uniform({1}, at::kDouble)) / static_cast<double>(k);
-  const Tensor index = at::searchsorted(rows.weight.cumsum(0), u).clamp_max(rows.n() - 1);
-  return rows.x.index_select(0, index);
+  const double u = noise.uniform({1}, at::kDouble).item<double>();
+  return rows.x.index_select(0, systematic(rows.weight, u));
 }
 
 }  // namespace tweedie

@@ -31,6 +31,10 @@ Rows rows_of(const SampleSet& set, const std::string& place, int64_t least = 1);
 std::pair<Rows, Rows> rows_of(const SampleSet& a, const SampleSet& b, const std::string& place,
                               int64_t least = 1);
 
+// Systematic resampling with one u in (0, 1): indices (k) of draws that then count the same, k the effective
+// size of the normalised weights.
+Tensor systematic(const Tensor& weight, double u);
+
 // Equally weighted draws (k, d) in place of weighted ones, by systematic resampling; k is the effective size.
 Tensor equal_weight_rows(const Rows& rows, Noise& noise);
 

@@ -3,6 +3,7 @@
 #include "core/shape.h"
 #include "io/config.h"
 #include "prior/gaussian_posterior.h"
+#include "run/findings.h"
 #include "run/infer.h"
 #include "run/services.h"
 #include "tweedie/array_io.h"
@@ -116,14 +117,7 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
 
   Summary& summary = result.summary = start_summary("diagnose", config.seed, context);
   summary["run"] = run.string();
-  for (const Finding& finding : findings) {
-    Summary entry{
-        {"name", finding.name}, {"status", to_string(finding.status)}, {"message", finding.message}};
-    if (std::isfinite(finding.value)) entry["value"] = finding.value;
-    if (finding.p_value) entry["p_value"] = *finding.p_value;
-    if (!finding.remedy.empty()) entry["remedy"] = finding.remedy;
-    summary["findings"].push_back(entry);
-  }
+  summary["findings"] = to_json(findings);
   summary["trusted"] = result.verdict.trusted;
   summary["verdict"] = result.verdict.sentence;
   finish_summary(summary, watch);

@@ -161,6 +161,18 @@ PriorConfig prior_of(const std::filesystem::path& model) {
   return config;
 }
 
+Tensor sample_prior(const LoadedPrior& prior, const SamplerConfig& sampler, const Schedule& schedule,
+                    int64_t count, const Noise& noise, const RunContext& context) {
+  Noise of_truths = noise;
+  if (prior.analytic) return prior.analytic->sample(count, of_truths);
+  const int64_t steps = sampler.steps.value_or(32);
+  const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
+  return draw([&](const auto&) { return prior.denoiser; }, prior.denoiser->shape(),
+              *make_sampler(sampler, steps), make_schedule(schedule, steps), count, 1, noise,
+              context.observer, options)
+      .select(1, 0);
+}
+
 std::shared_ptr<const Sampler> make_sampler(const SamplerConfig& config, int64_t steps) {
   if (const auto* heun = std::get_if<HeunOptions>(&config.rule)) return std::make_shared<Heun>(*heun, steps);
   return std::make_shared<Ddim>(std::get<DdimOptions>(config.rule));

@@ -22,6 +22,11 @@ LoadedPrior load_prior(const PriorConfig& config, const RunContext& context,
 // A MODEL given on the command line.
 PriorConfig prior_of(const std::filesystem::path& model);
 
+// Draws (count, *shape) from it, in closed form where there is one, else by the sampler. Observed by
+// context.observer.
+Tensor sample_prior(const LoadedPrior& prior, const SamplerConfig& sampler, const Schedule& schedule,
+                    int64_t count, const Noise& noise, const RunContext& context);
+
 std::shared_ptr<const Sampler> make_sampler(const SamplerConfig& config, int64_t steps);
 
 }  // namespace tweedie

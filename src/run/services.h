@@ -27,6 +27,15 @@ struct Diagnosis {
 // run: the RUN of infer. Its config is run again at half the steps for a few draws.
 Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context);
 
+struct Calibration {
+  std::vector<Finding> findings;
+  bool calibrated;  // nothing failed
+  Summary summary;
+};
+// Simulated problems under the config's own prior and measurement: does the method draw from their
+// posteriors?
+Calibration calibrate(const CalibrateConfig& config, const RunContext& context);
+
 struct ComparisonOutcome {
   Summary summary;
   bool equal;  // within the tolerance, true without one
