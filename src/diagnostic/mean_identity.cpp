@@ -50,6 +50,8 @@ MeanIdentity mean_identity(const SquaredErrors& errors) {
                             "are meant",
                             to_string(errors.draw.sizes()), to_string(errors.mean.sizes())));
   }
+  require_finite(errors.draw, "mean_identity.draw");
+  require_finite(errors.mean, "mean_identity.mean");
   const double n = static_cast<double>(errors.draw.size(0));
   const Tensor difference = errors.draw - 2 * errors.mean;
   const double draw = errors.draw.mean().item<double>(), mean = errors.mean.mean().item<double>();

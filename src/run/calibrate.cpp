@@ -27,6 +27,7 @@ namespace {
 
 constexpr int64_t block_values = 1 << 23;  // of draws in memory at once
 constexpr int64_t coverage_levels = 101;
+constexpr double largest = 1e30;  // of a draw's coordinate, in float32 too
 
 // What is kept of the problems whose draws are finite, and what all cost.
 struct Tested {
@@ -62,10 +63,11 @@ Observer part(const Observer& whole, int64_t before, int64_t size, int64_t total
   };
 }
 
-// (draws, cases) bool: not a number, or of a case whose weights all vanish
+// (draws, cases) bool: not a number, so large that powers of it overflow, or of a case whose weights vanish
 Tensor bad_draws(const Draws& draws) {
   const Tensor weightless = draws.log_weight.amax(0).isfinite().logical_not();
-  return draws.x.flatten(2).isfinite().all(2).logical_not().logical_or(weightless);
+  const Tensor number = draws.x.flatten(2).abs().amax(2) <= largest;  // NaN wins a maximum
+  return number.logical_not().logical_or(weightless);
 }
 
 // The problems drawn from the prior, and the method's answers to them, block by block.
@@ -129,7 +131,7 @@ Finding finite_draws(const Tested& tested, int64_t simulations, int64_t draws) {
   if (tested.bad_draws == 0) return f;
   f.status = Finding::Status::fail;
   f.message =
-      fmt::format("{} of {} draws are NaN, infinite or of no weight; their {} of {} problems are left out",
+      fmt::format("{} of {} draws are NaN, beyond 1e30 or of no weight; their {} of {} problems are left out",
                   tested.bad_draws, simulations * draws, tested.bad_problems, simulations);
   f.remedy = "take more steps, lower the step size, or use mmps";
   return f;
