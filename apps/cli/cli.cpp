@@ -68,6 +68,15 @@ std::vector<std::string> lines_of(const Summary& summary, const std::vector<std:
   return lines;
 }
 
+std::vector<std::string> lines_of(const std::vector<Finding>& findings) {
+  std::vector<std::string> lines;
+  for (const Finding& finding : findings) {
+    lines.push_back(fmt::format("{:<7}  {}: {}", to_string(finding.status), finding.name, finding.message));
+    if (!finding.remedy.empty()) lines.push_back("         -> " + finding.remedy);
+  }
+  return lines;
+}
+
 void print(const Shared& shared, const Summary& summary, const std::vector<std::string>& lines) {
   if (summary.contains("warnings") && !shared.quiet) {
     for (const auto& warning : summary["warnings"])

@@ -35,6 +35,9 @@ void print(const Shared& shared, const Summary& summary, const std::vector<std::
 // "  name   value" lines of the numbers in a summary, those named
 std::vector<std::string> lines_of(const Summary& summary, const std::vector<std::string>& names);
 
+// A line for each finding, and one for its remedy
+std::vector<std::string> lines_of(const std::vector<Finding>& findings);
+
 // The help of a command followed by its config's keys
 void add_keys(CLI::App& command, const std::string& keys);
 
@@ -43,6 +46,7 @@ void add_sample(CLI::App& app, Shared& shared, Action& action);
 void add_measure(CLI::App& app, Shared& shared, Action& action);
 void add_infer(CLI::App& app, Shared& shared, Action& action);
 void add_diagnose(CLI::App& app, Shared& shared, Action& action);
+void add_calibrate(CLI::App& app, Shared& shared, Action& action);
 void add_compare(CLI::App& app, Shared& shared, Action& action);
 void add_likelihood(CLI::App& app, Shared& shared, Action& action);
 void add_denoise(CLI::App& app, Shared& shared, Action& action);

@@ -12,12 +12,7 @@ void add_diagnose(CLI::App& app, Shared& shared, Action& action) {
     action = [=, &shared] {
       const Diagnosis diagnosis = diagnose(*run, shared.context(""));
       end_progress_line();
-      std::vector<std::string> lines;
-      for (const Finding& finding : diagnosis.findings) {
-        lines.push_back(
-            fmt::format("{:<7}  {}: {}", to_string(finding.status), finding.name, finding.message));
-        if (!finding.remedy.empty()) lines.push_back("         -> " + finding.remedy);
-      }
+      auto lines = lines_of(diagnosis.findings);
       lines.push_back(diagnosis.verdict.sentence);
       print(shared, diagnosis.summary, lines);
       return diagnosis.verdict.trusted ? 0 : 1;

@@ -61,11 +61,16 @@ void require_at_most(int64_t most, const Rows& rows, const std::string& place) {
                                  rows.n(), most));
 }
 
+Tensor systematic(const Tensor& weight, double u) {
+  const double effective = 1 / weight.square().sum().item<double>();
+  const auto k = std::max<int64_t>(1, std::llround(effective));
+  const Tensor level = (at::arange(k, at::kDouble) + u) / static_cast<double>(k);
+  return at::searchsorted(weight.cumsum(0), level).clamp_max(weight.size(0) - 1);
+}
+
 Tensor equal_weight_index(const Rows& rows, Noise& noise) {
   if (!rows.weighted) return at::arange(rows.n(), at::kLong);
-  const auto k = std::max<int64_t>(1, std::llround(rows.ess));
-  const Tensor u = (at::arange(k, at::kDouble) + noise.uniform({1}, at::kDouble)) / static_cast<double>(k);
-  return at::searchsorted(rows.weight.cumsum(0), u).clamp_max(rows.n() - 1);
+  return systematic(rows.weight, noise.uniform({1}, at::kDouble).item<double>());
 }
 
 Tensor equal_weight_rows(const Rows& rows, Noise& noise) {

@@ -32,12 +32,17 @@ Rows rows_of(const SampleSet& set, const std::string& place, int64_t least = 1);
 std::pair<Rows, Rows> rows_of(const SampleSet& a, const SampleSet& b, const std::string& place,
                               int64_t least = 1);
 
+// Systematic resampling with one u in (0, 1): indices (k) of draws that then count the same, k the effective
+// size of the normalised weights.
+Tensor systematic(const Tensor& weight, double u);
+
 // Throws Error(place) when there are more than `most` rows.
 void require_at_most(int64_t most, const Rows& rows, const std::string& place);
 
-// Which draws (k) to take, equally weighted, in place of weighted ones: systematic resampling, with k the
-// effective size. Ascending, with copies next to each other.
+// Which draws (k) to take, equally weighted, in place of weighted ones, by systematic(). Ascending, with
+// copies next to each other.
 Tensor equal_weight_index(const Rows& rows, Noise& noise);
+// Those draws themselves
 Tensor equal_weight_rows(const Rows& rows, Noise& noise);
 
 // At most so many of the rows, at random.

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -53,10 +54,36 @@ double incomplete_beta(double a, double b, double x) {
   return front / value;
 }
 
+// By bisection: I_x is monotone, and 60 halvings are all that a double has.
+double beta_quantile(double a, double b, double p) {
+  double low = 0, high = 1;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (low + high) / 2;
+    (incomplete_beta(a, b, middle) < p ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
 double student_t_tail(double t, double k) {
   if (std::isinf(t)) return t > 0 ? 0 : 1;
   const double tail = 0.5 * incomplete_beta(k / 2, 0.5, k / (k + t * t));
   return t >= 0 ? tail : 1 - tail;
+}
+
+// P(X >= k) = I_p(k, n - k + 1)
+double binomial_p_value(double k, double n, double p) {
+  const double at_least = k <= 0 ? 1 : incomplete_beta(k, n - k + 1, p);
+  const double at_most = k >= n ? 1 : 1 - incomplete_beta(k + 1, n - k, p);
+  return std::min(1.0, 2 * std::min(at_least, at_most));
+}
+
+// 2 sum_j (-1)^(j - 1) exp(-2 j^2 x^2); near 0, where that series alternates for long, it is 1 to all digits.
+double kolmogorov_p_value(double d, double n) {
+  const double x = (std::sqrt(n) + 0.12 + 0.11 / std::sqrt(n)) * d;
+  if (x < 0.2) return 1;
+  double sum = 0;
+  for (int j = 1; j <= 50; ++j) sum += (j % 2 == 1 ? 2 : -2) * std::exp(-2.0 * j * j * x * x);
+  return std::min(1.0, std::max(0.0, sum));
 }
 
 }  // namespace tweedie

@@ -9,7 +9,14 @@ double chi2_cdf(double x, double k);
 double chi2_tail(double x, double k);
 // Regularised incomplete beta function I_x(a, b), a, b > 0, 0 <= x <= 1
 double incomplete_beta(double a, double b, double x);
+// x with I_x(a, b) = p, 0 <= p <= 1
+double beta_quantile(double a, double b, double p);
 // P(T_k > t), Student's t with k > 0 degrees of freedom
 double student_t_tail(double t, double k);
+// Two-sided p-value of k successes in n trials of probability p in [0, 1]: twice the smaller tail, at most 1
+double binomial_p_value(double k, double n, double p);
+// P(sup |F_n - F| > d) for the empirical distribution function of n draws of a continuous law F: Kolmogorov's
+// limit at (sqrt n + 0.12 + 0.11 / sqrt n) d (Stephens 1970), good from n = 5
+double kolmogorov_p_value(double d, double n);
 
 }  // namespace tweedie

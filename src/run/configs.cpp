@@ -114,4 +114,31 @@ void fields(FieldVisitor& visit, InferConfig& o) {
   visit(o.method, {"method", "how to condition on y", {.required = true}});
 }
 
+void fields(FieldVisitor& visit, CalibrateOptions& o) {
+  visit(o.simulations, {"simulations", "problems: x from the prior, y given x", {.min = 1, .max = 1e8}});
+  visit(o.draws, {"draws", "from the posterior of each", {.min = 2, .max = 1e6}});
+  visit(o.bins, {"bins", "of the rank histograms; divides draws + 1", {.min = 2, .max = 1e6}});
+  visit(o.directions, {"directions", "random ones, whose coordinates are ranked", {.min = 1, .max = 1000}});
+}
+
+void fields(FieldVisitor& visit, CalibrateConfig::Measurement& o) {
+  visit(o.forward, {"operator", "y = A x + noise"});
+  visit(o.noise, {"noise", "", {.required = true}});
+}
+
+void fields(FieldVisitor& visit, CalibrateConfig::Method& o) {
+  visit.flatten(o.rule);
+  visit(o.steps, {"steps", "of the sampler", {.min = 1, .max = 1e6}});
+}
+
+void fields(FieldVisitor& visit, CalibrateConfig& o) {
+  visit(o.seed, {"seed", "of all randomness"});
+  visit(o.prior, {"prior", "what is known of x", {.required = true}});
+  visit(o.measurement, {"measurement", "what is measured of x", {.required = true}});
+  visit(o.schedule, {"schedule", "noise levels"});
+  visit(o.sampler, {"sampler", "how to walk down them"});
+  visit(o.method, {"method", "what is tested", {.required = true}});
+  visit(o.calibrate, {"calibrate", "how much"});
+}
+
 }  // namespace tweedie

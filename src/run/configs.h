@@ -126,6 +126,28 @@ struct InferConfig {
   MethodConfig method;
 };
 
+// Simulated problems, each with draws from its posterior.
+struct CalibrateOptions {
+  int64_t simulations = 1000;
+  int64_t draws = 99;  // of each posterior
+  int64_t bins = 20;   // of the ranks 0 .. draws; divides draws + 1
+  int64_t directions = 4;
+};
+
+struct CalibrateConfig {
+  uint64_t seed = 0;
+  PriorConfig prior;
+  struct Measurement {
+    OperatorOptions forward = IdentityOptions{};
+    std::variant<GaussianNoiseOptions> noise;
+  } measurement;
+  Schedule schedule = Karras{};
+  SamplerConfig sampler;
+  struct Method : MethodConfig {};  // without its draws: [calibrate] has them
+  Method method;
+  CalibrateOptions calibrate;
+};
+
 void fields(FieldVisitor& visit, GaussianOptions& o);
 void fields(FieldVisitor& visit, MixtureOptions& o);
 void fields(FieldVisitor& visit, EmpiricalOptions& o);
@@ -141,5 +163,9 @@ void fields(FieldVisitor& visit, MeasureConfig& o);
 void fields(FieldVisitor& visit, InferConfig::Measurement& o);
 void fields(FieldVisitor& visit, MethodConfig& o);
 void fields(FieldVisitor& visit, InferConfig& o);
+void fields(FieldVisitor& visit, CalibrateOptions& o);
+void fields(FieldVisitor& visit, CalibrateConfig::Measurement& o);
+void fields(FieldVisitor& visit, CalibrateConfig::Method& o);
+void fields(FieldVisitor& visit, CalibrateConfig& o);
 
 }  // namespace tweedie

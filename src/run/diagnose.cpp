@@ -3,9 +3,11 @@
 #include "core/shape.h"
 #include "io/config.h"
 #include "prior/gaussian_posterior.h"
+#include "run/findings.h"
 #include "run/infer.h"
 #include "run/services.h"
 #include "tweedie/array_io.h"
+#include "tweedie/chains.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -20,14 +22,53 @@ namespace {
 // Enough for a judgement on the number of steps, few enough to be quick.
 constexpr int64_t step_draws = 8, step_cases = 8;
 
-void require_infer(const std::filesystem::path& run) {
+// Its summary.json
+Summary require_infer(const std::filesystem::path& run) {
   std::ifstream file(run / "summary.json");
   if (!file) throw Error(run.string(), "no summary.json in it: a RUN folder of `tweedie infer` is meant");
-  const auto summary = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  const auto command = summary.is_object() ? summary.value("command", nlohmann::json()) : summary;
+  const Summary summary = Summary::parse(file, nullptr, /*allow_exceptions=*/false);
+  const Summary command = summary.is_object() ? summary.value("command", Summary()) : summary;
   if (command != "infer") {
     throw Error((run / "summary.json").string(),
                 fmt::format("command {}: a RUN of `tweedie infer` is meant", command.dump()));
+  }
+  return summary;
+}
+
+// A count in the summary, 1 without it
+int64_t count_of(const Summary& summary, const char* key, const std::filesystem::path& run) {
+  const Summary value = summary.value(key, Summary(1));
+  if (!value.is_number_integer() || value.get<int64_t>() < 1) {
+    throw Error((run / "summary.json").string(),
+                fmt::format("{} = {}, but a whole number from 1 is meant", key, value.dump()));
+  }
+  return value.get<int64_t>();
+}
+
+// How the method itself fared: x (draws, cases, *shape), where draw d belongs to chain d / (draws / chains).
+void judge_method(const std::filesystem::path& run, const Summary& summary, const Tensor& x,
+                  std::vector<Finding>& findings) {
+  const int64_t chains = count_of(summary, "chains", run);
+  if (chains > 1 && summary.value("mcmc", Summary(false)) == true) {
+    if (x.size(0) % chains != 0) {
+      throw Error((run / "summary.json").string(),
+                  fmt::format("{} chains do not divide {} draws", chains, x.size(0)));
+    }
+    const int64_t each = x.size(0) / chains;
+    if (each >= 4) {
+      const Tensor by_chain = x.view({chains, each, -1}).transpose(0, 1);
+      findings.push_back(rhat(by_chain));
+      findings.push_back(effective_draws(by_chain));
+    } else {
+      findings.push_back({"rhat", Finding::Status::skipped, NAN, std::nullopt,
+                          fmt::format("{} draws of each chain tell nothing about mixing", each),
+                          "take at least 4 draws a chain"});
+    }
+  }
+  if (std::filesystem::exists(run / "ess.npy")) {
+    findings.push_back(particle_health({.ess = read_array(run / "ess.npy"),
+                                        .unique_ancestors = read_array(run / "unique_ancestors.npy"),
+                                        .particles = count_of(summary, "particles", run)}));
   }
 }
 
@@ -83,7 +124,7 @@ Finding without_noise(const char* name) {
 
 Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) {
   const Stopwatch watch;
-  require_infer(run);
+  const Summary of_run = require_infer(run);
   const InferConfig config = Config::read(run / "run.toml").as<InferConfig>();
   const Inference inference = set_up(config, context);
   const Measured& measured = inference.measured;
@@ -106,6 +147,7 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
       options.mask = measured.unmeasured;
     findings.push_back(coverage(exact, measured.truth, options));
   }
+  judge_method(run, of_run, exact, findings);
   if (inference.steps > 1) {
     const int64_t d = std::min(draws, step_draws), c = std::min(cases, step_cases);
     const Draws half = run_inference(inference, config, context, (inference.steps + 1) / 2, d, c);
@@ -116,14 +158,7 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
 
   Summary& summary = result.summary = start_summary("diagnose", config.seed, context);
   summary["run"] = run.string();
-  for (const Finding& finding : findings) {
-    Summary entry{
-        {"name", finding.name}, {"status", to_string(finding.status)}, {"message", finding.message}};
-    if (std::isfinite(finding.value)) entry["value"] = finding.value;
-    if (finding.p_value) entry["p_value"] = *finding.p_value;
-    if (!finding.remedy.empty()) entry["remedy"] = finding.remedy;
-    summary["findings"].push_back(entry);
-  }
+  summary["findings"] = to_json(findings);
   summary["trusted"] = result.verdict.trusted;
   summary["verdict"] = result.verdict.sentence;
   finish_summary(summary, watch);

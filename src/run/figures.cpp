@@ -101,4 +101,65 @@ Figure infer_figure(const InferPictures& p) {
   return draw_panels(grid);
 }
 
+Figure calibration_figure(const CalibrationPictures& p) {
+  constexpr int width = 400, height = 300, most_columns = 4;
+  const auto values = [](const Tensor& t) {
+    const Tensor flat = t.to(at::kDouble).contiguous();
+    return std::vector<double>(flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel());
+  };
+  constexpr size_t blue = 0, orange = 1, grey = 6;
+  std::vector<Chart> charts;
+  const double bins = static_cast<double>(p.counts.size(1));
+  for (size_t s = 0; s < p.names.size(); ++s) {
+    const Tensor counts = p.counts[static_cast<int64_t>(s)];
+    const double n = counts.sum().item<double>(), expected = n / bins;
+    const double spread = 2.576 * std::sqrt(expected * (1 - 1 / bins));  // 99% of a binomial
+    Chart chart{.title = "ranks: " + p.names[s],
+                .x = {"rank of the truth / draws"},
+                .y = {"problems"},
+                .series = {},
+                .width = width,
+                .height = height};
+    chart.series.push_back({.x = values(at::linspace(0, 1, p.counts.size(1) + 1, at::kDouble)),
+                            .y = values(counts),
+                            .mark = Mark::bars,
+                            .colour = blue});
+    for (const double level : {expected - spread, expected, expected + spread}) {
+      chart.series.push_back({.x = {0, 1}, .y = {level, level}, .colour = level == expected ? grey : orange});
+    }
+    charts.push_back(std::move(chart));
+  }
+  const auto coverage = [&](const std::string& title) {
+    Chart chart{.title = title,
+                .x = {"level", false, 0, 1},
+                .y = {"share of truths", false, 0, 1},
+                .series = {},
+                .width = width,
+                .height = height};
+    const auto level = values(p.level);
+    chart.series.push_back({.x = level, .y = level, .colour = grey});
+    for (const double side : {-p.band, p.band})
+      chart.series.push_back({.x = level, .y = values((p.level + side).clamp(0, 1)), .colour = orange});
+    return chart;
+  };
+  charts.push_back(coverage("expected coverage (TARP)"));
+  charts.back().series.push_back({.x = values(p.level), .y = values(p.expected), .colour = blue});
+  charts.push_back(coverage("central intervals, every statistic"));
+  for (int64_t s = 0; s < p.central.size(1); ++s) {
+    charts.back().series.push_back(
+        {.x = values(p.level), .y = values(p.central.select(1, s)), .colour = blue, .opacity = 0.6});
+  }
+
+  const int count = static_cast<int>(charts.size());
+  const int columns = std::min(count, most_columns), rows = (count + columns - 1) / columns;
+  constexpr int head = 40;
+  Canvas canvas(columns * width, head + rows * height);
+  canvas.text(16, 28, fit_text(p.title, columns * width - 32, {.size = 18, .bold = true}),
+              {.size = 18, .bold = true});
+  for (int i = 0; i < count; ++i) {
+    canvas.image(i % columns * width, head + i / columns * height, draw_chart(charts[i]).image);
+  }
+  return {canvas.to_tensor(), has_font()};
+}
+
 }  // namespace tweedie

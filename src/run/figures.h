@@ -27,4 +27,17 @@ struct InferPictures {
 // intervals.
 Figure infer_figure(const InferPictures& pictures);
 
+struct CalibrationPictures {
+  std::string title;
+  Tensor counts;                   // (statistics, bins) of the ranks
+  Tensor level;                    // (levels)
+  Tensor central;                  // (levels, statistics): what central intervals cover
+  Tensor expected;                 // (levels): expected coverage by TARP
+  double band;                     // simultaneous 95% band about the diagonal
+  std::vector<std::string> names;  // of the statistics
+};
+// A rank histogram for each statistic, with the band that holds 99% of the bins; coverage against the
+// diagonal.
+Figure calibration_figure(const CalibrationPictures& pictures);
+
 }  // namespace tweedie

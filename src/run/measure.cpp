@@ -38,14 +38,8 @@ Tensor from_prior(const MeasureConfig& config, const RunContext& context) {
   }
   const LoadedPrior prior = load_prior(*config.prior, context);
   const int64_t count = config.measurement.count.value_or(1);
-  Noise noise = Noise(config.seed).stream(Stream::truth);
-  if (prior.analytic) return prior.analytic->sample(count, noise);
-  const int64_t steps = config.sampler.steps.value_or(32);
-  const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
-  return draw([&](const auto&) { return prior.denoiser; }, prior.denoiser->shape(),
-              *make_sampler(config.sampler, steps), make_schedule(config.schedule, steps), count, 1, noise,
-              context.observer, options)
-      .select(1, 0);
+  return sample_prior(prior, config.sampler, config.schedule, count, Noise(config.seed).stream(Stream::truth),
+                      context);
 }
 
 Tensor truths(const MeasureConfig& config, const RunContext& context) {

@@ -200,6 +200,18 @@ Tensor read_rows(const std::filesystem::path& path, const Shape& shape) {
   return x;
 }
 
+Tensor sample_prior(const LoadedPrior& prior, const SamplerConfig& sampler, const Schedule& schedule,
+                    int64_t count, const Noise& noise, const RunContext& context) {
+  Noise of_truths = noise;
+  if (prior.analytic) return prior.analytic->sample(count, of_truths);
+  const int64_t steps = sampler.steps.value_or(32);
+  const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
+  return draw([&](const auto&) { return prior.denoiser; }, prior.denoiser->shape(),
+              *make_sampler(sampler, steps), make_schedule(schedule, steps), count, 1, noise,
+              context.observer, options)
+      .select(1, 0);
+}
+
 std::shared_ptr<const Sampler> make_sampler(const SamplerConfig& config, int64_t steps) {
   return std::visit([&](const auto& rule) { return make(rule, steps); }, config.rule);
 }

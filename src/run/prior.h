@@ -24,6 +24,11 @@ PriorConfig prior_of(const std::filesystem::path& model);
 // A file of (*shape) or (B, *shape) -> (B, *shape) float32 or float64
 Tensor read_rows(const std::filesystem::path& path, const Shape& shape);
 
+// Draws (count, *shape) from it, in closed form where there is one, else by the sampler. Observed by
+// context.observer.
+Tensor sample_prior(const LoadedPrior& prior, const SamplerConfig& sampler, const Schedule& schedule,
+                    int64_t count, const Noise& noise, const RunContext& context);
+
 std::shared_ptr<const Sampler> make_sampler(const SamplerConfig& config, int64_t steps);
 
 }  // namespace tweedie

@@ -58,11 +58,20 @@ constexpr auto names(Metric) {
 struct CompareRequest {
   std::filesystem::path a, b;
   std::optional<std::filesystem::path> weights_a, weights_b;  // log weights (draws)
-  std::vector<Metric> metrics;  // none: sliced_w1 with its floor, energy and the errors of the moments
-  bool floor = false;           // what each would be if the laws were equal
-  std::optional<double> range;  // width of the values, for PSNR and SSIM; by default that of b's
+  std::vector<Metric> metrics;      // none: sliced_w1 with its floor, energy and the errors of the moments
+  bool floor = false;               // what each would be if the laws were equal
+  std::optional<double> range;      // width of the values, for PSNR and SSIM; by default that of b's
   std::optional<double> tolerance;  // on sliced_w1, which is then computed in any case
 };
+struct Calibration {
+  std::vector<Finding> findings;
+  bool calibrated;  // nothing failed
+  Summary summary;
+};
+// Simulated problems under the config's own prior and measurement: does the method draw from their
+// posteriors?
+Calibration calibrate(const CalibrateConfig& config, const RunContext& context);
+
 struct ComparisonOutcome {
   Summary summary;
   std::vector<std::string> results;  // the keys of the summary that are worth a line
