@@ -44,6 +44,7 @@ RunContext Shared::context(const std::string& default_out) const {
   context.device = parse_device(device);
   context.precision = parse_precision(dtype);
   context.threads = threads;
+  context.memory = memory;
   context.observer = progress_line(quiet);
   return context;
 }

@@ -17,7 +17,7 @@ struct Shared {
   std::string out;
   std::optional<uint64_t> seed;
   std::string device = "cpu", dtype;
-  int64_t threads = 0;
+  int64_t threads = 0, memory = 0;
   std::vector<std::string> set;
   bool json = false, quiet = false, force = false;
 

@@ -35,6 +35,7 @@ struct ParticleOptions {
 // level noise_std / s_i; particles are drawn towards it until there and weighted for what that costs.
 struct McgdiffOptions {
   static constexpr const char* kind = "mcgdiff";
+  static constexpr int64_t default_steps = 100;
   double eta = 1;  // in (0, 1]: noise of the prior's own steps, as DDIM's
   double kappa =
       0;  // >= 0: floor of the potentials' variance, relative to 1 + level^2; the paper's code has 1e-4
@@ -46,6 +47,7 @@ struct McgdiffOptions {
 // grow in number.
 struct TdsOptions {
   static constexpr const char* kind = "tds";
+  static constexpr int64_t default_steps = 100;
   enum class Twist {
     pigdm,      // N(y; A D, noise_std^2 I + r^2 A A^T), r^2 = sigma^2 v / (sigma^2 + v)
     dps,        // N(y; h(D), noise_std^2 I)
@@ -62,15 +64,16 @@ struct TdsOptions {
 // filtered along it. Its weights belong to that path, so they give no evidence.
 struct FpsOptions {
   static constexpr const char* kind = "fps";
+  static constexpr int64_t default_steps = 100;
   double eta = 1;  // in (0, 1]
   ParticleOptions smc;
 };
 
-std::unique_ptr<const PosteriorSampler> make_sampler(const McgdiffOptions& options, NoiseSchedule schedule,
+std::unique_ptr<const PosteriorSampler> posterior_sampler(const McgdiffOptions& options, NoiseSchedule schedule,
                                                      DrawOptions draw);
-std::unique_ptr<const PosteriorSampler> make_sampler(const TdsOptions& options, NoiseSchedule schedule,
+std::unique_ptr<const PosteriorSampler> posterior_sampler(const TdsOptions& options, NoiseSchedule schedule,
                                                      DrawOptions draw);
-std::unique_ptr<const PosteriorSampler> make_sampler(const FpsOptions& options, NoiseSchedule schedule,
+std::unique_ptr<const PosteriorSampler> posterior_sampler(const FpsOptions& options, NoiseSchedule schedule,
                                                      DrawOptions draw);
 
 }  // namespace tweedie

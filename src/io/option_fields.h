@@ -15,6 +15,7 @@
 #include "tweedie/mala.h"
 #include "tweedie/network.h"
 #include "tweedie/operator_options.h"
+#include "tweedie/particles.h"
 #include "tweedie/predictor_corrector.h"
 #include "tweedie/red_diff.h"
 #include "tweedie/replacement.h"
@@ -58,6 +59,13 @@ constexpr auto names(HeunOptions::Coordinate) {
 }
 constexpr auto names(DdpmOptions::Variance) {
   return std::array{"small", "large"};
+}
+
+constexpr auto names(Resampling) {
+  return std::array{"multinomial", "systematic", "stratified", "residual"};
+}
+constexpr auto names(TdsOptions::Twist) {
+  return std::array{"pigdm", "dps", "bootstrap"};
 }
 
 inline void fields(FieldVisitor& visit, DataOptions& o) {
@@ -215,6 +223,31 @@ inline void fields(FieldVisitor& visit, DpsOptions& o) {
 inline void fields(FieldVisitor& visit, MmpsOptions& o) {
   visit(o.iterations, {"iterations", "of conjugate gradients, at most", {.min = 1, .max = 100000}});
   visit(o.tolerance, {"tolerance", "relative residual at which they stop", {.min = 0, .max = 1}});
+}
+inline void fields(FieldVisitor& visit, ParticleOptions& o) {
+  visit(o.particles, {"particles", "of each chain", {.min = 1, .max = 1 << 24}});
+  visit(o.chains, {"chains", "independent runs; as many as the draws need when not given", {.min = 1, .max = 1e6}});
+  visit(o.resampling, {"resampling", "how ancestors are drawn"});
+  visit(o.ess_threshold, {"ess_threshold", "share of effective particles below which they are resampled; 1: always",
+                          {.min = 0, .max = 1}});
+  visit(o.ancestors, {"ancestors", "keep the whole genealogy: RUN/ancestors.npy"});
+}
+inline void fields(FieldVisitor& visit, McgdiffOptions& o) {
+  visit(o.eta, {"eta", "noise of the prior's steps; 1: ancestral", {.min = 0, .max = 1, .open_min = true}});
+  visit(o.kappa, {"kappa", "floor of the potentials' variance", {.min = 0}});
+  visit.flatten(o.smc);
+}
+inline void fields(FieldVisitor& visit, TdsOptions& o) {
+  visit(o.twist, {"twist", "the proposal's guess of p(y | x_sigma)"});
+  visit(o.data_variance,
+        {"data_variance", "of one coordinate of x, for twist = pigdm; the prior's", {.min = 0, .open_min = true}});
+  visit(o.eta, {"eta", "noise of the prior's steps; 1: ancestral", {.min = 0, .max = 1, .open_min = true}});
+  visit(o.gamma, {"gamma", "the target is p(x) p(y | x)^gamma", {.min = 0, .open_min = true}});
+  visit.flatten(o.smc);
+}
+inline void fields(FieldVisitor& visit, FpsOptions& o) {
+  visit(o.eta, {"eta", "noise of the prior's steps; 1: ancestral", {.min = 0, .max = 1, .open_min = true}});
+  visit.flatten(o.smc);
 }
 inline void fields(FieldVisitor&, ExactOptions&) {}
 inline void fields(FieldVisitor& visit, PigdmOptions& o) {

@@ -220,7 +220,7 @@ class McgdiffSampler final : public PosteriorSampler {
 
 }  // namespace
 
-std::unique_ptr<const PosteriorSampler> make_sampler(const McgdiffOptions& options, NoiseSchedule schedule,
+std::unique_ptr<const PosteriorSampler> posterior_sampler(const McgdiffOptions& options, NoiseSchedule schedule,
                                                      DrawOptions draw) {
   return std::make_unique<McgdiffSampler>(options, std::move(schedule), draw);
 }

@@ -158,7 +158,7 @@ class TdsSampler final : public PosteriorSampler {
 
 }  // namespace
 
-std::unique_ptr<const PosteriorSampler> make_sampler(const TdsOptions& options, NoiseSchedule schedule,
+std::unique_ptr<const PosteriorSampler> posterior_sampler(const TdsOptions& options, NoiseSchedule schedule,
                                                      DrawOptions draw) {
   return std::make_unique<TdsSampler>(options, std::move(schedule), draw);
 }

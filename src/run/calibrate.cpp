@@ -214,7 +214,7 @@ Calibration calibrate(const CalibrateConfig& config, const RunContext& context) 
   const GaussianLikelihood likelihood(
       make_operator(config.measurement.forward, shape, noise.stream(Stream::user), read_array),
       std::get<GaussianNoiseOptions>(config.measurement.noise).std);
-  const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
+  const DrawOptions options = context.draw_options(prior.dtype);
   const auto method = make_method(config.method, config.sampler, config.schedule, steps, options);
   Noise of_directions = noise.stream(Stream::metric);
   const RankStatistics statistics = RankStatistics::random(product(shape), o.directions, of_directions);

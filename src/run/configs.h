@@ -105,7 +105,9 @@ struct MethodConfig {
                DdrmOptions, DdnmPlusOptions,
                // with loops of their own
                DiffpirOptions, DapsOptions, PnpDmOptions, RedDiffOptions, RepaintOptions, ReplacementOptions,
-               PosteriorLangevinOptions>
+               PosteriorLangevinOptions,
+               // particles
+               McgdiffOptions, TdsOptions, FpsOptions>
       rule;
   std::optional<int64_t> steps;
   int64_t draws = 16;

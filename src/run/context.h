@@ -17,7 +17,13 @@ struct RunContext {
   at::Device device = at::kCPU;                // for neural work
   Precision precision = Precision::automatic;  // of networks
   int64_t threads = 0;                         // 0: all cores
+  int64_t memory = 0;                          // bytes that particles may take; 0: no bound
   Observer observer;
+
+  // dtype: of the sampler's state
+  DrawOptions draw_options(at::ScalarType dtype) const {
+    return {.threads = threads, .dtype = dtype, .device = device, .memory = memory};
+  }
 };
 
 using Summary = nlohmann::ordered_json;

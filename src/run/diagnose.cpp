@@ -1,6 +1,7 @@
 // tweedie diagnose: can the draws of a RUN of infer be trusted?
 
 #include "core/shape.h"
+#include "io/array_file.h"
 #include "io/config.h"
 #include "prior/gaussian_posterior.h"
 #include "run/findings.h"
@@ -87,6 +88,18 @@ Tensor read_draws(const std::filesystem::path& path, const Inference& inference,
   return inference.measured.many ? x : x.unsqueeze(1);
 }
 
+// (draws, cases)
+Tensor read_weights(const std::filesystem::path& path, const Inference& inference, int64_t draws) {
+  const Tensor log_weight = read_array_file(path, /*finite=*/false).values;  // -infinity is a weight of 0
+  Shape needed{draws};
+  if (inference.measured.many) needed.push_back(inference.measured.y.size(0));
+  if (log_weight.sizes() != at::IntArrayRef(needed) || !log_weight.is_floating_point()) {
+    throw Error(path.string(), fmt::format("shape {}, but {} is meant by run.toml", to_string(log_weight.sizes()),
+                                           to_string(needed)));
+  }
+  return log_weight.to(at::kDouble).reshape({draws, -1});
+}
+
 // Variances along the measured directions that a Gaussian prior knows.
 MeasuredVariance known_variance(const Inference& inference) {
   const auto& gaussian = inference.prior.gaussian;
@@ -134,7 +147,8 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
   Diagnosis result;
   std::vector<Finding>& findings = result.findings;
   findings.push_back(finite(x));
-  const Tensor exact = x.to(at::kDouble);
+  const Tensor exact = equally_weighted(x.to(at::kDouble), read_weights(run / "log_weight.npy", inference, draws),
+                                        Noise(config.seed));
   if (measured.likelihood.noise_std() > 0) {
     check_against_noise(exact, inference, findings);
   } else {
@@ -148,7 +162,11 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
     findings.push_back(coverage(exact, measured.truth, options));
   }
   judge_method(run, of_run, exact, findings);
-  if (inference.steps > 1) {
+  if (std::filesystem::exists(run / "ess.npy")) {
+    findings.push_back({"steps-enough", Finding::Status::skipped, NAN, std::nullopt,
+                        "particles of walks with different steps are not pairs",
+                        "compare this run with one of twice the steps: tweedie compare"});
+  } else if (inference.steps > 1) {
     const int64_t d = std::min(draws, step_draws), c = std::min(cases, step_cases);
     const Draws half = run_inference(inference, config, context, (inference.steps + 1) / 2, d, c);
     findings.push_back(

@@ -12,9 +12,13 @@
 #include "run/services.h"
 #include "tweedie/array_io.h"
 #include "tweedie/metrics.h"
+#include "tweedie/particles.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
 
 namespace tweedie {
 
@@ -48,7 +52,49 @@ double range_of(const LoadedPrior& prior, const Tensor& truth) {
   return range > 0 ? range : 1;
 }
 
+void describe_particles(const ParticleRecord& record, const Tensor& log_weight, Summary& summary) {
+  summary["particles"] = record.particles;
+  summary["chains"] = record.chains;
+  double ess = INFINITY;  // of the draws, in the worst case
+  for (int64_t c = 0; c < log_weight.size(1); ++c)
+    ess = std::min(ess, effective_sample_size(log_weight.select(1, c)));
+  summary["ess"] = ess;
+  summary["ess_least"] = record.ess.min().item<double>();
+  summary["unique_ancestors_least"] = record.unique_ancestors.min().item<int64_t>();
+  if (record.log_evidence.defined() && record.chains > 1)
+    summary["log_evidence_std"] = record.log_evidence.std(0).mean().item<double>();
+}
+
+// ess.npy (steps + 1, chains, cases), unique_ancestors.npy and log_evidence.npy (chains, cases), ancestors.npy
+void write_particles(const ParticleRecord& record, const RunFolder& folder) {
+  write_npy(folder.path("ess.npy"), record.ess);
+  write_npy(folder.path("unique_ancestors.npy"), record.unique_ancestors);
+  if (record.log_evidence.defined()) write_npy(folder.path("log_evidence.npy"), record.log_evidence);
+  if (record.ancestors.defined()) write_npy(folder.path("ancestors.npy"), record.ancestors);
+}
+
 }  // namespace
+
+Tensor equally_weighted(const Tensor& x, const Tensor& log_weight, const Noise& noise) {
+  if (log_weight.eq(log_weight[0]).all().item<bool>()) return x;
+  Tensor result = at::empty_like(x);
+  for (int64_t c = 0; c < x.size(1); ++c) {
+    Noise choice = noise.rows({static_cast<uint64_t>(c)}).stream(Stream::order);
+    const Tensor index = resample(log_weight.select(1, c).contiguous(), Resampling::systematic, choice);
+    result.select(1, c).copy_(x.select(1, c).index_select(0, index));
+  }
+  return result;
+}
+
+std::pair<Tensor, Tensor> weighted_moments(const Tensor& x, const Tensor& log_weight) {
+  Shape shape(x.dim(), 1);
+  shape[0] = x.size(0);
+  shape[1] = x.size(1);
+  const Tensor w = at::softmax(log_weight, 0).view(shape), mean = (w * x).sum(0);
+  const Tensor share = 1 - w.square().sum(0);  // what the mean's own error takes away
+  const Tensor variance = (w * (x - mean).square()).sum(0) / share;
+  return {mean, at::where(share.gt(1e-12), variance, at::zeros({}, x.options())).sqrt()};
+}
 
 Inference set_up(const InferConfig& config, const RunContext& context) {
   const int64_t steps = steps_of(config.method, config.sampler);
@@ -59,8 +105,7 @@ Inference set_up(const InferConfig& config, const RunContext& context) {
 
 Draws run_inference(const Inference& inference, const InferConfig& config, const RunContext& context,
                     int64_t steps, int64_t draws, int64_t cases) {
-  const DrawOptions options{
-      .threads = context.threads, .dtype = inference.prior.dtype, .device = context.device};
+  const DrawOptions options = context.draw_options(inference.prior.dtype);
   const Problem problem{inference.prior.denoiser, inference.measured.likelihood,
                         inference.measured.y.slice(0, 0, cases)};
   return make_method(config.method, config.sampler, config.schedule, steps, options)
@@ -84,9 +129,11 @@ Summary infer(const InferConfig& config, const RunContext& context) {
             bad, result.x.numel(),
             result.run.non_finite_step ? fmt::format(" at step {}", *result.run.non_finite_step) : ""));
   }
-  const Tensor x = result.x.to(at::kDouble);
-  const Tensor mean = result.mean ? result.mean->to(at::kDouble) : x.mean(0);
-  const Tensor std = draws > 1 ? x.std(0) : at::zeros_like(mean);
+  if (result.log_weight.eq(-INFINITY).all(0).any().item<bool>()) throw Error("infer", result.run.warnings.at(0));
+  // Of draws with weights: all of them for the moments, as many equally weighted ones for everything else.
+  const Tensor all = result.x.to(at::kDouble), x = equally_weighted(all, result.log_weight, Noise(config.seed));
+  const auto [weighted_mean, std] = weighted_moments(all, result.log_weight);
+  const Tensor mean = result.mean ? result.mean->to(at::kDouble) : weighted_mean;
 
   Summary summary = start_summary("infer", config.seed, context);
   for (const std::string& warning : result.run.warnings) summary["warnings"].push_back(warning);
@@ -109,9 +156,8 @@ Summary infer(const InferConfig& config, const RunContext& context) {
     summary["residual_chi2"] = consistency.value;
     if (consistency.p_value) summary["residual_p_value"] = *consistency.p_value;
   }
-  if (result.log_evidence) {
-    summary["log_evidence"] = result.log_evidence->sum().item<double>();
-  }
+  if (result.log_evidence) summary["log_evidence"] = result.log_evidence->sum().item<double>();
+  if (result.run.particles) describe_particles(*result.run.particles, result.log_weight, summary);
   InferPictures pictures{.draws = x,
                          .mean = mean,
                          .std = std,
@@ -140,6 +186,7 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   write_npy(folder.path("mean.npy"), measured.many ? mean : mean[0]);
   write_npy(folder.path("std.npy"), measured.many ? std : std[0]);
   write_npy(folder.path("log_weight.npy"), measured.many ? result.log_weight : result.log_weight.squeeze(1));
+  if (result.run.particles) write_particles(*result.run.particles, folder);
   const Figure figure = infer_figure(pictures);
   if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
   write_png(folder.path("figure.png"), figure.image);

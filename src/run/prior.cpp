@@ -205,7 +205,7 @@ Tensor sample_prior(const LoadedPrior& prior, const SamplerConfig& sampler, cons
   Noise of_truths = noise;
   if (prior.analytic) return prior.analytic->sample(count, of_truths);
   const int64_t steps = sampler.steps.value_or(32);
-  const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
+  const DrawOptions options = context.draw_options(prior.dtype);
   return draw([&](const auto&) { return prior.denoiser; }, prior.denoiser->shape(),
               *make_sampler(sampler, steps), make_schedule(schedule, steps), count, 1, noise,
               context.observer, options)

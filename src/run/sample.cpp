@@ -22,7 +22,7 @@ Summary sample(const SampleConfig& config, const RunContext& context) {
   const NoiseSchedule schedule = make_schedule(config.schedule, steps);
   const auto sampler = make_sampler(config.sampler, steps);
   RunFolder folder(context.out, context.force);
-  const DrawOptions options{.threads = context.threads, .dtype = prior.dtype, .device = context.device};
+  const DrawOptions options = context.draw_options(prior.dtype);
   RunRecord record;
   const Tensor x = draw([&](const auto&) { return prior.denoiser; }, prior.denoiser->shape(), *sampler,
                         schedule, config.count, 1, Noise(config.seed), context.observer, options, &record)

@@ -86,7 +86,7 @@ TEST(Evidence, TdsEstimatesTheDiscretisedOneWithoutBias) {
     options.smc.particles = 50;
     options.smc.chains = 600;
     const Draws draws =
-        make_sampler(options, levels, {.dtype = at::kDouble})->sample(p, 50 * 600, Noise(4), {});
+        posterior_sampler(options, levels, {.dtype = at::kDouble})->sample(p, 50 * 600, Noise(4), {});
     const Tensor log_ratio = draws.run.particles->log_evidence.flatten() - exact;
     if (twist == TdsOptions::Twist::dps) {
       // A twist without spread wastes its particles, but is not biased; its ratios are too heavy-tailed for a
@@ -143,7 +143,7 @@ TEST(Evidence, McgdiffEstimatesTheDiscretisedOneWithoutBias) {
   const auto estimate = [&](McgdiffOptions options) {
     options.smc.particles = 50;
     options.smc.chains = 400;
-    return make_sampler(options, schedule(12), {.dtype = at::kDouble})
+    return posterior_sampler(options, schedule(12), {.dtype = at::kDouble})
         ->sample(p, 50 * 400, Noise(5), {})
         .run.particles->log_evidence.flatten();
   };
@@ -172,7 +172,7 @@ TEST(Evidence, ErrorFallsWithTheRootOfTheParticles) {
     options.smc.particles = n;
     options.smc.chains = 150;
     const Draws draws =
-        make_sampler(options, schedule(12), {.dtype = at::kDouble})->sample(p, 150 * n, Noise(7), {});
+        posterior_sampler(options, schedule(12), {.dtype = at::kDouble})->sample(p, 150 * n, Noise(7), {});
     spread.push_back(draws.run.particles->log_evidence.std().item<double>());
   }
   // A ratio of 4 is expected; of two standard deviations from 150 each its logarithm has standard error
@@ -205,7 +205,7 @@ TEST(Particles, HaveThePosteriorOfTheDiscretisedWalk) {
   const auto run = [&](auto options) {
     options.smc.particles = n;
     options.smc.chains = chains;
-    return make_sampler(options, schedule(12), {.dtype = at::kDouble})->sample(p, chains * n, Noise(8), {});
+    return posterior_sampler(options, schedule(12), {.dtype = at::kDouble})->sample(p, chains * n, Noise(8), {});
   };
   const McgdiffLaw mcgdiff = mcgdiff_law(c, schedule(12), 0.3, 1);
   const Draws draws = run(McgdiffOptions{});
@@ -227,7 +227,7 @@ TEST(Particles, NoiselessMeasurementsHoldExactly) {
   options.smc.particles = 300;
   options.smc.chains = 20;
   const Draws draws =
-      make_sampler(options, schedule(40), {.dtype = at::kDouble})->sample(p, 6000, Noise(9), {});
+      posterior_sampler(options, schedule(40), {.dtype = at::kDouble})->sample(p, 6000, Noise(9), {});
   const Tensor x = draws.x.select(1, 0);
   EXPECT_LT(max_difference(at::matmul(x, c.matrix.t()), p.y.expand({6000, 2})), 1e-9);
   const auto exact = c.prior->condition(c.matrix, 0);
@@ -254,7 +254,7 @@ TEST(Particles, TdsSamplesTheTilt) {
     options.smc.particles = 1000;
     options.smc.chains = 20;
     const Draws draws =
-        make_sampler(options, schedule(50), {.dtype = at::kDouble})->sample(p, 20'000, Noise(10), {});
+        posterior_sampler(options, schedule(50), {.dtype = at::kDouble})->sample(p, 20'000, Noise(10), {});
     const Tensor w = at::softmax(draws.log_weight.flatten(), 0), x = draws.x.flatten();
     const double mean = (w * x).sum().item<double>();
     const double variance = (w * (x - mean).square()).sum().item<double>();
@@ -273,7 +273,7 @@ TEST(Particles, BitsDoNotDependOnThreadsOrMemory) {
   options.smc.particles = 300;
   options.smc.chains = 4;
   const auto run = [&](DrawOptions draw) {
-    return make_sampler(options, schedule(8), draw)->sample(p, 1200, Noise(11), {});
+    return posterior_sampler(options, schedule(8), draw)->sample(p, 1200, Noise(11), {});
   };
   const Draws one = run({.threads = 1}), two = run({.threads = 2}),
               tight = run({.threads = 2, .memory = 40'000});
@@ -288,7 +288,7 @@ TEST(Particles, GenealogyIsKept) {
   options.smc.particles = 64;
   options.smc.ancestors = true;
   const Draws draws =
-      make_sampler(options, schedule(8), {.dtype = at::kDouble})->sample(c.problem(0.3), 64, Noise(12), {});
+      posterior_sampler(options, schedule(8), {.dtype = at::kDouble})->sample(c.problem(0.3), 64, Noise(12), {});
   const ParticleRecord& record = *draws.run.particles;
   Tensor first = at::arange(64, at::kLong);
   for (int64_t k = 0; k < record.ancestors.size(0); ++k)
@@ -301,7 +301,7 @@ TEST(Particles, GenealogyIsKept) {
 TEST(Particles, BadInputIsRefusedAndHopelessWeightsAreReported) {
   const Correlated c;
   const auto run = [&](McgdiffOptions options, int64_t draws, const Problem& p) {
-    return make_sampler(options, schedule(8), {.dtype = at::kDouble})->sample(p, draws, Noise(1), {});
+    return posterior_sampler(options, schedule(8), {.dtype = at::kDouble})->sample(p, draws, Noise(1), {});
   };
   McgdiffOptions none;
   none.smc.particles = 0;
@@ -314,7 +314,7 @@ TEST(Particles, BadInputIsRefusedAndHopelessWeightsAreReported) {
   Problem nan = c.problem(0.3);
   nan.y[0][0] = NAN;
   expect_error([&] { run({}, 10, nan); }, {"measurement.y"});
-  expect_error([&] { make_sampler(TdsOptions{}, schedule(8), {})->sample(c.problem(0), 10, Noise(1), {}); },
+  expect_error([&] { posterior_sampler(TdsOptions{}, schedule(8), {})->sample(c.problem(0), 10, Noise(1), {}); },
                {"measurement.noise.std", "tds", "mcgdiff"});
   // A measurement so far off that every weight underflows, float64 logarithms or not
   Problem far = c.problem(0.3);
