@@ -225,7 +225,7 @@ CASES = [
      ["module.pt", "(2, 4)"]),
     ("safetensors cut short", "sample bad.safetensors", {"bad.safetensors": b"\x10\0\0\0"}, ["bad.safetensors"]),
     ("safetensors of others", "sample bad.safetensors", {"bad.safetensors": struct.pack("<Q", 2) + b"{}"}, ["bad.safetensors"]),
-    ("exact without a Gaussian", "infer image.toml --set method.kind=exact --set prior.model=module.pt", {}, ["method.kind", "exact", "Gaussian"]),
+    ("exact without an analytic prior", "infer image.toml --set method.kind=exact --set prior.model=module.pt", {}, ["method.kind", "exact", "analytic"]),
 
     # Measurements and operators
     ("no y", "infer infer.toml", {"infer.toml": ('y = "y.npy"\n', "")}, ["measurement", "y ="]),

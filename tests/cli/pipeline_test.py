@@ -90,12 +90,12 @@ class Images(Scene):
 
     def test_guided_methods_run(self):
         for kind in ("pigdm", "tmpd", "ddnm", "oracle", "cfg", "ddrm", "ddnm-plus"):
-            self.tweedie("infer", "infer.toml", *sets(method_kind=kind, method_draws=2, method_steps=6), "--out", kind)
+            self.tweedie("infer", "infer.toml", *sets(method_kind=kind, method_draws=2, method_steps=32), "--out", kind)
             summary = self.summary(kind)
-            self.assertEqual((summary["method"], summary["steps"]), (kind, 6))
+            self.assertEqual((summary["method"], summary["steps"]), (kind, 32))
             self.assertLess(summary["residual_chi2"], 5)
         self.assertEqual(self.summary("cfg")["warnings"], [])
-        self.tweedie("infer", "infer.toml", *sets(method_kind="cfg", method_draws=2, method_steps=6, method_scale=2.0),
+        self.tweedie("infer", "infer.toml", *sets(method_kind="cfg", method_draws=2, method_steps=32, method_scale=2.0),
                      "--out", "cfg-2")
         self.assertIn("neither", self.summary("cfg-2")["warnings"][0])
 
