@@ -39,7 +39,9 @@ void add_shared(CLI::App& command, Shared& shared) {
       .add_option("--dtype", shared.dtype, "of networks: f32 or bf16; by default bf16 where the CPU has it")
       ->type_name("TYPE");
   command.add_option("--threads", shared.threads, "by default all cores")->type_name("N");
-  command.add_option("--memory", shared.memory, "most that particles may take, as 4G or 500MB; by default no bound")
+  command
+      .add_option("--memory", shared.memory,
+                  "most that particles may take, as 4G or 500MB; by default no bound")
       ->type_name("SIZE")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   command.add_option("--set", shared.set, "table.key=value: overrides the config; repeatable")

@@ -57,6 +57,7 @@ class Noise {
  private:
   template <class Fill>
   Tensor fill(at::IntArrayRef shape, at::ScalarType dtype, Fill fill);
+  void require_rows(int64_t rows) const;
   uint64_t draw_of(int64_t row) const { return rows_.empty() ? static_cast<uint64_t>(row) : rows_[row]; }
   std::array<uint32_t, 4> block(uint64_t draw, uint32_t index) const;
 

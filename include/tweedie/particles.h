@@ -69,11 +69,11 @@ struct FpsOptions {
   ParticleOptions smc;
 };
 
-std::unique_ptr<const PosteriorSampler> posterior_sampler(const McgdiffOptions& options, NoiseSchedule schedule,
-                                                     DrawOptions draw);
+std::unique_ptr<const PosteriorSampler> posterior_sampler(const McgdiffOptions& options,
+                                                          NoiseSchedule schedule, DrawOptions draw);
 std::unique_ptr<const PosteriorSampler> posterior_sampler(const TdsOptions& options, NoiseSchedule schedule,
-                                                     DrawOptions draw);
+                                                          DrawOptions draw);
 std::unique_ptr<const PosteriorSampler> posterior_sampler(const FpsOptions& options, NoiseSchedule schedule,
-                                                     DrawOptions draw);
+                                                          DrawOptions draw);
 
 }  // namespace tweedie

@@ -1,5 +1,6 @@
 #include "tweedie/noise.h"
 
+#include "core/normals.h"
 #include "tweedie/error.h"
 
 #include <fmt/format.h>
@@ -63,12 +64,15 @@ Noise Noise::rows(std::vector<uint64_t> draws) const {
   return result;
 }
 
+void Noise::require_rows(int64_t rows) const {
+  if (rows_.empty() || rows == static_cast<int64_t>(rows_.size())) return;
+  throw Error("Noise", fmt::format("asked for {} rows, but this Noise is for {}", rows, rows_.size()));
+}
+
 template <class Fill>
 Tensor Noise::fill(at::IntArrayRef shape, at::ScalarType dtype, Fill pair) {
   if (shape.empty()) throw Error("Noise", "a shape without an axis of draws");
-  if (!rows_.empty() && shape[0] != static_cast<int64_t>(rows_.size())) {
-    throw Error("Noise", fmt::format("asked for {} rows, but this Noise is for {}", shape[0], rows_.size()));
-  }
+  require_rows(shape[0]);
   Tensor result = at::empty(shape, at::TensorOptions().dtype(dtype));
   const int64_t rows = shape[0], size = rows == 0 ? 0 : result.numel() / rows;
   const auto write = [&](auto* out) {
@@ -93,7 +97,13 @@ Tensor Noise::fill(at::IntArrayRef shape, at::ScalarType dtype, Fill pair) {
 }
 
 Tensor Noise::normal(at::IntArrayRef shape, at::ScalarType dtype) {
-  return fill(shape, dtype, normal_pair);
+  if (dtype != at::kFloat || shape.empty()) return fill(shape, dtype, normal_pair);
+  require_rows(shape[0]);
+  Tensor result = at::empty(shape, at::TensorOptions().dtype(dtype));
+  const int64_t size = shape[0] == 0 ? 0 : result.numel() / shape[0];
+  fill_normals(key_, step_, rows_.empty() ? nullptr : rows_.data(), shape[0], size, result.data_ptr<float>());
+  ++step_;
+  return result;
 }
 
 Tensor Noise::uniform(at::IntArrayRef shape, at::ScalarType dtype) {

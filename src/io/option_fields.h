@@ -226,9 +226,11 @@ inline void fields(FieldVisitor& visit, MmpsOptions& o) {
 }
 inline void fields(FieldVisitor& visit, ParticleOptions& o) {
   visit(o.particles, {"particles", "of each chain", {.min = 1, .max = 1 << 24}});
-  visit(o.chains, {"chains", "independent runs; as many as the draws need when not given", {.min = 1, .max = 1e6}});
+  visit(o.chains,
+        {"chains", "independent runs; as many as the draws need when not given", {.min = 1, .max = 1e6}});
   visit(o.resampling, {"resampling", "how ancestors are drawn"});
-  visit(o.ess_threshold, {"ess_threshold", "share of effective particles below which they are resampled; 1: always",
+  visit(o.ess_threshold, {"ess_threshold",
+                          "share of effective particles below which they are resampled; 1: always",
                           {.min = 0, .max = 1}});
   visit(o.ancestors, {"ancestors", "keep the whole genealogy: RUN/ancestors.npy"});
 }
@@ -239,8 +241,9 @@ inline void fields(FieldVisitor& visit, McgdiffOptions& o) {
 }
 inline void fields(FieldVisitor& visit, TdsOptions& o) {
   visit(o.twist, {"twist", "the proposal's guess of p(y | x_sigma)"});
-  visit(o.data_variance,
-        {"data_variance", "of one coordinate of x, for twist = pigdm; the prior's", {.min = 0, .open_min = true}});
+  visit(o.data_variance, {"data_variance",
+                          "of one coordinate of x, for twist = pigdm; the prior's",
+                          {.min = 0, .open_min = true}});
   visit(o.eta, {"eta", "noise of the prior's steps; 1: ancestral", {.min = 0, .max = 1, .open_min = true}});
   visit(o.gamma, {"gamma", "the target is p(x) p(y | x)^gamma", {.min = 0, .open_min = true}});
   visit.flatten(o.smc);

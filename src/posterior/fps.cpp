@@ -112,7 +112,7 @@ class FpsSampler final : public PosteriorSampler {
 }  // namespace
 
 std::unique_ptr<const PosteriorSampler> posterior_sampler(const FpsOptions& options, NoiseSchedule schedule,
-                                                     DrawOptions draw) {
+                                                          DrawOptions draw) {
   return std::make_unique<FpsSampler>(options, std::move(schedule), draw);
 }
 

@@ -220,8 +220,8 @@ class McgdiffSampler final : public PosteriorSampler {
 
 }  // namespace
 
-std::unique_ptr<const PosteriorSampler> posterior_sampler(const McgdiffOptions& options, NoiseSchedule schedule,
-                                                     DrawOptions draw) {
+std::unique_ptr<const PosteriorSampler> posterior_sampler(const McgdiffOptions& options,
+                                                          NoiseSchedule schedule, DrawOptions draw) {
   return std::make_unique<McgdiffSampler>(options, std::move(schedule), draw);
 }
 

@@ -159,7 +159,7 @@ class TdsSampler final : public PosteriorSampler {
 }  // namespace
 
 std::unique_ptr<const PosteriorSampler> posterior_sampler(const TdsOptions& options, NoiseSchedule schedule,
-                                                     DrawOptions draw) {
+                                                          DrawOptions draw) {
   return std::make_unique<TdsSampler>(options, std::move(schedule), draw);
 }
 

@@ -94,8 +94,8 @@ Tensor read_weights(const std::filesystem::path& path, const Inference& inferenc
   Shape needed{draws};
   if (inference.measured.many) needed.push_back(inference.measured.y.size(0));
   if (log_weight.sizes() != at::IntArrayRef(needed) || !log_weight.is_floating_point()) {
-    throw Error(path.string(), fmt::format("shape {}, but {} is meant by run.toml", to_string(log_weight.sizes()),
-                                           to_string(needed)));
+    throw Error(path.string(), fmt::format("shape {}, but {} is meant by run.toml",
+                                           to_string(log_weight.sizes()), to_string(needed)));
   }
   return log_weight.to(at::kDouble).reshape({draws, -1});
 }
@@ -147,8 +147,8 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
   Diagnosis result;
   std::vector<Finding>& findings = result.findings;
   findings.push_back(finite(x));
-  const Tensor exact = equally_weighted(x.to(at::kDouble), read_weights(run / "log_weight.npy", inference, draws),
-                                        Noise(config.seed));
+  const Tensor exact = equally_weighted(
+      x.to(at::kDouble), read_weights(run / "log_weight.npy", inference, draws), Noise(config.seed));
   if (measured.likelihood.noise_std() > 0) {
     check_against_noise(exact, inference, findings);
   } else {

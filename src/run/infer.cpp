@@ -65,7 +65,8 @@ void describe_particles(const ParticleRecord& record, const Tensor& log_weight, 
     summary["log_evidence_std"] = record.log_evidence.std(0).mean().item<double>();
 }
 
-// ess.npy (steps + 1, chains, cases), unique_ancestors.npy and log_evidence.npy (chains, cases), ancestors.npy
+// ess.npy (steps + 1, chains, cases), unique_ancestors.npy and log_evidence.npy (chains, cases),
+// ancestors.npy
 void write_particles(const ParticleRecord& record, const RunFolder& folder) {
   write_npy(folder.path("ess.npy"), record.ess);
   write_npy(folder.path("unique_ancestors.npy"), record.unique_ancestors);
@@ -129,9 +130,11 @@ Summary infer(const InferConfig& config, const RunContext& context) {
             bad, result.x.numel(),
             result.run.non_finite_step ? fmt::format(" at step {}", *result.run.non_finite_step) : ""));
   }
-  if (result.log_weight.eq(-INFINITY).all(0).any().item<bool>()) throw Error("infer", result.run.warnings.at(0));
+  if (result.log_weight.eq(-INFINITY).all(0).any().item<bool>())
+    throw Error("infer", result.run.warnings.at(0));
   // Of draws with weights: all of them for the moments, as many equally weighted ones for everything else.
-  const Tensor all = result.x.to(at::kDouble), x = equally_weighted(all, result.log_weight, Noise(config.seed));
+  const Tensor all = result.x.to(at::kDouble),
+               x = equally_weighted(all, result.log_weight, Noise(config.seed));
   const auto [weighted_mean, std] = weighted_moments(all, result.log_weight);
   const Tensor mean = result.mean ? result.mean->to(at::kDouble) : weighted_mean;
 

@@ -19,8 +19,8 @@ Inference set_up(const InferConfig& config, const RunContext& context);
 Draws run_inference(const Inference& inference, const InferConfig& config, const RunContext& context,
                     int64_t steps, int64_t draws, int64_t cases);
 
-// x: (draws, cases, ...), log_weight: (draws, cases). As many draws that count the same, by systematic resampling;
-// x itself where all weights are equal.
+// x: (draws, cases, ...), log_weight: (draws, cases). As many draws that count the same, by systematic
+// resampling; x itself where all weights are equal.
 Tensor equally_weighted(const Tensor& x, const Tensor& log_weight, const Noise& noise);
 // Mean and standard deviation over the weighted draws, (cases, ...); 0 where one draw has all the weight.
 std::pair<Tensor, Tensor> weighted_moments(const Tensor& x, const Tensor& log_weight);
