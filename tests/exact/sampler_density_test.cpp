@@ -109,7 +109,7 @@ TEST(FlowDensity, IntegratesToOne) {
   FlowDensityOptions options = fine;
   options.sigma_min = 0.3;
   options.tolerance = 1e-5;
-  const int64_t n = 65;
+  const int64_t n = 41;
   const Tensor axis = at::linspace(-8, 8, n, at::kDouble);
   const Tensor x = at::stack({axis.repeat_interleave(n), axis.repeat({n})}, 1);
   const Tensor density = flow_log_prob(prior, x, options, Noise(1)).log_prob.exp();

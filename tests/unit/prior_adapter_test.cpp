@@ -92,7 +92,8 @@ TEST_P(Adapter, GivesTheClosedFormAndItsVjp) {
 }
 
 std::string name(const testing::TestParamInfo<Adapter::ParamType>& info) {
-  const std::vector<std::string> path{"Vp", "Ve", "Flow"}, prediction{"Noise", "Data", "Score", "Velocity"};
+  const std::vector<std::string> path{"Vp", "VpScaled", "Cosine", "Ve", "Flow"},
+      prediction{"Noise", "Data", "Score", "Velocity"};
   return path[std::get<0>(info.param).index()] + prediction[static_cast<int>(std::get<1>(info.param))];
 }
 

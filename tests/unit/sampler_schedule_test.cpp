@@ -96,7 +96,8 @@ TEST(Schedule, BadInputIsNamed) {
   expect_error([] { make_schedule(VpLinear{.beta_end = 1}, 5); }, {"schedule.beta_end", "1"});
   expect_error([] { alpha_bar(VpLinear{.train_steps = 0}); }, {"schedule.train_steps", "0"});
   expect_error([] { make_schedule(VpScaledLinear{.beta_start = 0.1}, 5); }, {"schedule.beta_end", "0.012"});
-  expect_error([] { alpha_bar(VpScaledLinear{.beta_end = 0.999}); }, {"schedule.beta_end", "0.999"});
+  expect_error([] { alpha_bar(VpScaledLinear{.beta_end = 0.999, .train_steps = 10000}); },
+               {"schedule.beta_end", "0.999"});
   expect_error([] { make_schedule(Cosine{.train_steps = 10}, 11); }, {"schedule.steps", "11", "10"});
   expect_error([] { alpha_bar(Cosine{.train_steps = 0}); }, {"schedule.train_steps", "0"});
   expect_error([] { alpha_bar(Cosine{.s = -1}); }, {"schedule.s", "-1"});
