@@ -17,7 +17,7 @@ constexpr double level = 1.2;
 
 template <class Options>
 Draws draw(const Options& options, const Problem& problem, const NoiseSchedule& schedule, int64_t draws) {
-  return posterior_sampler(options, schedule, {.dtype = at::kDouble})->sample(problem, draws, Noise(8), {});
+  return posterior_sampler(options, schedule, {.dtype = at::kDouble})->sample(problem, draws, Noise(9), {});
 }
 
 bool accepts(const Tensor& x, const Law& law) {
@@ -59,8 +59,8 @@ struct Chain : testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(Preconditioned, Chain, testing::Bool());
 
 TEST_P(Chain, OfMetropolisIsExact) {
-  const Draws draws = draw(options(0.35, true), p.problem, schedule, 480);
-  const Tensor x = draws.x.reshape({480, d});
+  const Draws draws = draw(options(0.35, true), p.problem, schedule, 320);
+  const Tensor x = draws.x.reshape({320, d});
   EXPECT_TRUE(accepts(x, target(level)));
   EXPECT_TRUE(rejects(x, target(0.1)));
   EXPECT_TRUE(rejects(x, {p.mean(), p.posterior.covariance()}));
