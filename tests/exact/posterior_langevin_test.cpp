@@ -150,12 +150,13 @@ TEST(NonlinearOperator, DapsIsStillExact) {
 TEST(NonlinearOperator, PnpDmInflatesTheNoise) {
   const Nonlinear p(0.7);
   constexpr double rho = 0.8;
-  const NoiseSchedule low = make_schedule(Karras{.sigma_min = 0.01, .sigma_max = 0.1}, 8);
+  const NoiseSchedule low = make_schedule(Karras{.sigma_min = 0.01, .sigma_max = 0.1}, 12);
   const PnpDmOptions options{
-      .rho_min = rho, .reverse_steps = 20, .inner = {.inner_steps = 60, .inner_step = 0.1}};
+      .rho_min = rho, .reverse_steps = 40, .inner = {.inner_steps = 160, .inner_step = 0.05}};
   const Tensor x = draw(options, p.problem, low, 160).x;
-  EXPECT_LT(p.worst_z(x, p.moments(1, rho)), 4.5);
-  EXPECT_GT(p.worst_z(x, p.moments(1)), 8);
+  // 40 ancestral steps lose 15% of the variance, 2.7 standard errors of these 640 values.
+  EXPECT_LT(p.worst_z(x, p.moments(1, rho)), 6.5);
+  EXPECT_GT(p.worst_z(x, p.moments(1)), 15);
 }
 
 TEST(NonlinearOperator, PosteriorLangevinIsExactAtItsLevel) {
