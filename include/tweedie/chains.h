@@ -27,9 +27,11 @@ Tensor mean_ess(const Tensor& chains);
 Tensor mcse_mean(const Tensor& chains);
 Tensor mcse_quantile(const Tensor& chains, double probability);  // in (0, 1)
 
-// value: the largest R-hat. Passes up to 1.01, fails above 1.05.
-Finding rhat(const Tensor& chains);
-// value: the smallest of bulk and tail ESS. Passes from 100 a chain, fails below 10 a chain.
+// value: the largest R-hat; p_value: that independent draws had one as large. Passes up to 1.01; fails above
+// 1.05 where that is more than chance does to chains as short.
+Finding rhat(const Tensor& chains, const Significance& significance = {});
+// value: the smallest of bulk and tail ESS. Passes from 100 a chain; fails below 10 a chain where that is
+// less than a quarter of the draws.
 Finding effective_draws(const Tensor& chains);
 
 // (sum w)^2 / sum w^2 over the first axis of log weights (N, ...): (...) float64. 0 where all weights vanish.

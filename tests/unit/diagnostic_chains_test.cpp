@@ -56,6 +56,23 @@ TEST(SplitRhat, IsNearOneForChainsThatAgree) {
   EXPECT_EQ(rhat(normal({1000, 4, 5, 10}, 1)).status, Status::pass);
 }
 
+// Four chains of eight draws: R-hat is above 1.05 by chance somewhere in 200 coordinates, which is no
+// failure.
+TEST(SplitRhat, OfShortChainsThatAgreeIsNoFailure) {
+  int failed = 0;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    const Tensor x = normal({8, 4, 200}, seed);
+    const Finding f = rhat(x);
+    EXPECT_GT(f.value, 1.05);
+    failed += f.status == Status::fail;
+    EXPECT_NE(effective_draws(x).status, Status::fail);
+  }
+  EXPECT_LE(failed, 1);
+  Tensor apart = normal({8, 4, 200}, 1);
+  apart.select(1, 2).add_(4);
+  EXPECT_EQ(rhat(apart).status, Status::fail);
+}
+
 TEST(SplitRhat, SeesATrendThatUnsplitChainsHide) {
   const Tensor trend = at::linspace(-1.5, 1.5, 500, at::kDouble).view({500, 1});
   const Tensor x = normal({500, 4}, 2) + trend;  // all chains drift alike: their means agree
