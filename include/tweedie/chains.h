@@ -9,6 +9,7 @@
 // its R-hat is 1, and each of its draws counts.
 
 #include "tweedie/diagnostics.h"
+#include "tweedie/posterior.h"
 
 namespace tweedie {
 
@@ -38,16 +39,10 @@ Finding effective_draws(const Tensor& chains);
 // Throws Error on NaN and +infinity.
 Tensor effective_size(const Tensor& log_weight);
 
-// ancestor: (steps, N) int64: particle i after step s came from particle ancestor[s][i] before it. How many
-// of the first N have a descendant after the last step.
+// ancestor: (steps, N) whole numbers: particle i after step s came from particle ancestor[s][i] before it.
+// How many of the first N have a descendant after the last step.
 int64_t unique_ancestors(const Tensor& ancestor);
 
-// What a particle method records of itself.
-struct ParticleRecord {
-  Tensor ess;               // (steps, chains, cases), before resampling
-  Tensor unique_ancestors;  // (chains, cases)
-  int64_t particles;        // of each chain
-};
 // value: the smallest effective size over all steps. Fails where it is below 1% of the particles or below 2;
 // warns below 10%, and where the chains of a case together descend from fewer than 10 particles.
 Finding particle_health(const ParticleRecord& record);

@@ -194,7 +194,9 @@ TEST(Particles, HealthIsJudgedByTheWorstStep) {
   const auto judged = [](double worst, double lines) {
     Tensor ess = at::full({20, 2, 3}, 800.0, at::kDouble);
     ess[7][1][2] = worst;
-    return particle_health({ess, at::full({2, 3}, lines, at::kDouble), 1000});
+    ParticleRecord record{.particles = 1000, .chains = 2, .ess = ess};
+    record.unique_ancestors = at::full({2, 3}, lines, at::kDouble);
+    return particle_health(record);
   };
   EXPECT_EQ(judged(500, 40).status, Status::pass);
   EXPECT_EQ(judged(500, 40).value, 500);
@@ -202,7 +204,9 @@ TEST(Particles, HealthIsJudgedByTheWorstStep) {
   EXPECT_EQ(judged(500, 1).status, Status::warn);
   EXPECT_EQ(judged(3, 40).status, Status::fail);
   EXPECT_FALSE(judged(3, 40).remedy.empty());
-  EXPECT_THROW(particle_health({at::zeros({2, 3}), at::zeros({3}), 10}), Error);
+  ParticleRecord flat{.particles = 10, .chains = 2, .ess = at::zeros({2, 3})};
+  flat.unique_ancestors = at::zeros({3});
+  EXPECT_THROW(particle_health(flat), Error);
 }
 
 }  // namespace
