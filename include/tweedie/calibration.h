@@ -22,10 +22,11 @@ struct RankStatistics {
   // count directions of dimension d, uniform on the sphere; no more than d of them
   static RankStatistics random(int64_t dimension, int64_t count, Noise& noise);
 
-  Tensor directions;  // (d, k) float64
+  Tensor directions;           // (d, k) float64
+  bool log_likelihood = true;  // false where there is none, for measurements without noise
 
   std::vector<std::string> names() const;  // "direction-1", ..., "log-likelihood", "squared-norm"
-  // x: (cases, *shape), y: (cases, *codomain) -> (cases, k + 2) float64
+  // x: (cases, *shape), y: (cases, *codomain) -> (cases, k + 2 or k + 1) float64
   Tensor of(const Tensor& x, const Tensor& y, const GaussianLikelihood& likelihood) const;
 };
 

@@ -9,6 +9,7 @@
 // its R-hat is 1, and each of its draws counts.
 
 #include "tweedie/diagnostics.h"
+#include "tweedie/posterior.h"
 
 namespace tweedie {
 
@@ -27,25 +28,21 @@ Tensor mean_ess(const Tensor& chains);
 Tensor mcse_mean(const Tensor& chains);
 Tensor mcse_quantile(const Tensor& chains, double probability);  // in (0, 1)
 
-// value: the largest R-hat. Passes up to 1.01, fails above 1.05.
-Finding rhat(const Tensor& chains);
-// value: the smallest of bulk and tail ESS. Passes from 100 a chain, fails below 10 a chain.
+// value: the largest R-hat; p_value: that independent draws had one as large. Passes up to 1.01; fails above
+// 1.05 where that is more than chance does to chains as short.
+Finding rhat(const Tensor& chains, const Significance& significance = {});
+// value: the smallest of bulk and tail ESS. Passes from 100 a chain; fails below 10 a chain where that is
+// less than a quarter of the draws.
 Finding effective_draws(const Tensor& chains);
 
 // (sum w)^2 / sum w^2 over the first axis of log weights (N, ...): (...) float64. 0 where all weights vanish.
 // Throws Error on NaN and +infinity.
 Tensor effective_size(const Tensor& log_weight);
 
-// ancestor: (steps, N) int64: particle i after step s came from particle ancestor[s][i] before it. How many
-// of the first N have a descendant after the last step.
+// ancestor: (steps, N) whole numbers: particle i after step s came from particle ancestor[s][i] before it.
+// How many of the first N have a descendant after the last step.
 int64_t unique_ancestors(const Tensor& ancestor);
 
-// What a particle method records of itself.
-struct ParticleRecord {
-  Tensor ess;               // (steps, chains, cases), before resampling
-  Tensor unique_ancestors;  // (chains, cases)
-  int64_t particles;        // of each chain
-};
 // value: the smallest effective size over all steps. Fails where it is below 1% of the particles or below 2;
 // warns below 10%, and where the chains of a case together descend from fewer than 10 particles.
 Finding particle_health(const ParticleRecord& record);

@@ -59,8 +59,9 @@ std::unique_ptr<const PosteriorSampler> posterior_sampler(const DapsOptions& opt
 struct PnpDmOptions {
   static constexpr const char* kind = "pnp-dm";
   static constexpr int64_t default_steps = 100;
-  double rho_min = 0.05;       // > 0: levels below it are raised to it
-  int64_t reverse_steps = 20;  // of the reverse SDE from level rho to 0, >= 1
+  double rho_min = 0.05;  // > 0: levels below it are raised to it
+  // Ancestral steps from level rho to 0, >= 1. They lose O(1 / reverse_steps) of the variance.
+  int64_t reverse_steps = 20;
   InnerOptions inner;
 };
 std::unique_ptr<const PosteriorSampler> posterior_sampler(const PnpDmOptions& options, NoiseSchedule schedule,

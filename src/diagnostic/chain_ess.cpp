@@ -101,11 +101,12 @@ Finding effective_draws(const Tensor& chains) {
   const double bulk = bulk_ess(chains).flatten().masked_select(vary).min().item<double>();
   const double tail = tail_ess(chains).flatten().masked_select(vary).min().item<double>();
   f.value = std::min(bulk, tail);
-  f.status = f.value >= good * m  ? Finding::Status::pass
-             : f.value >= bad * m ? Finding::Status::warn
-                                  : Finding::Status::fail;
-  f.message = fmt::format("{} draws count as {:.0f} for the bulk and {:.0f} for the tails",
-                          chains.size(0) * chains.size(1), bulk, tail);
+  const double all = m * static_cast<double>(chains.size(0));
+  f.status = f.value >= good * m                     ? Finding::Status::pass
+             : f.value >= std::min(bad * m, all / 4) ? Finding::Status::warn
+                                                     : Finding::Status::fail;
+  f.message =
+      fmt::format("{:.0f} draws count as {:.0f} for the bulk and {:.0f} for the tails", all, bulk, tail);
   if (f.status != Finding::Status::pass) {
     f.message += fmt::format(", below {:.0f}", good * m);
     f.remedy = "take more draws, further apart";

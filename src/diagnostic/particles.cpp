@@ -28,16 +28,16 @@ Tensor effective_size(const Tensor& log_weight) {
 }
 
 int64_t unique_ancestors(const Tensor& ancestor) {
-  if (ancestor.dim() != 2 || ancestor.scalar_type() != at::kLong || ancestor.size(1) == 0) {
-    throw Error("unique_ancestors",
-                fmt::format("shape {}, but int64 (steps, particles) is meant", to_string(ancestor.sizes())));
+  if (ancestor.dim() != 2 || !at::isIntegralType(ancestor.scalar_type(), false) || ancestor.size(1) == 0) {
+    throw Error("unique_ancestors", fmt::format("shape {}, but whole numbers (steps, particles) is meant",
+                                                to_string(ancestor.sizes())));
   }
   const int64_t n = ancestor.size(1);
   if (ancestor.numel() > 0 && (ancestor.min().item<int64_t>() < 0 || ancestor.max().item<int64_t>() >= n)) {
     throw Error("unique_ancestors", fmt::format("an index outside 0 to {}", n - 1));
   }
   Tensor line = at::arange(n, at::kLong);
-  for (int64_t s = ancestor.size(0) - 1; s >= 0; --s) line = ancestor[s].index_select(0, line);
+  for (int64_t s = ancestor.size(0) - 1; s >= 0; --s) line = ancestor[s].to(at::kLong).index_select(0, line);
   return std::get<0>(at::_unique(line)).numel();
 }
 

@@ -34,20 +34,23 @@ RankStatistics RankStatistics::random(int64_t dimension, int64_t count, Noise& n
     throw Error("RankStatistics", fmt::format("{} directions in {} dimensions", count, dimension));
   }
   const Tensor v = noise.normal({std::min(count, dimension), dimension}, at::kDouble);
-  return {(v / v.square().sum(1, true).sqrt()).t().contiguous()};
+  return {.directions = (v / v.square().sum(1, true).sqrt()).t().contiguous()};
 }
 
 std::vector<std::string> RankStatistics::names() const {
   std::vector<std::string> result;
   for (int64_t i = 1; i <= directions.size(1); ++i) result.push_back(fmt::format("direction-{}", i));
-  result.insert(result.end(), {"log-likelihood", "squared-norm"});
+  if (log_likelihood) result.push_back("log-likelihood");
+  result.push_back("squared-norm");
   return result;
 }
 
 Tensor RankStatistics::of(const Tensor& x, const Tensor& y, const GaussianLikelihood& likelihood) const {
   const Tensor flat = x.flatten(1).to(at::kDouble);
-  return at::cat(
-      {flat.matmul(directions), likelihood.log_prob(y, x).unsqueeze(1), flat.square().sum(1, true)}, 1);
+  std::vector<Tensor> columns{flat.matmul(directions)};
+  if (log_likelihood) columns.push_back(likelihood.log_prob(y, x).unsqueeze(1));
+  columns.push_back(flat.square().sum(1, true));
+  return at::cat(columns, 1);
 }
 
 Tensor rank_positions(const Tensor& of_x, const Tensor& of_draws, const Tensor& log_weight, Noise& noise) {

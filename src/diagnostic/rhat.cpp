@@ -8,10 +8,12 @@
 #include "tweedie/chains.h"
 
 #include "diagnostic/chain_rows.h"
+#include "diagnostic/special.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace tweedie {
@@ -35,7 +37,9 @@ Tensor split_rhat(const Tensor& chains) {
                   chains);
 }
 
-Finding rhat(const Tensor& chains) {
+// N (R-hat^2 - (N - 1)/N) = B/W of M chains of N independent normal draws is F with M - 1 and M (N - 1)
+// degrees of freedom; the largest of `count` such has at most `count` times its tail.
+Finding rhat(const Tensor& chains, const Significance& significance) {
   constexpr double good = 1.01, bad = 1.05;
   const Tensor moving = varies(chain_rows(chains, "rhat"));
   Finding f{"rhat", Finding::Status::fail, NAN, std::nullopt, "", ""};
@@ -45,13 +49,17 @@ Finding rhat(const Tensor& chains) {
     return f;
   }
   f.value = split_rhat(chains).max().item<double>();
-  f.status = f.value <= good  ? Finding::Status::pass
-             : f.value <= bad ? Finding::Status::warn
-                              : Finding::Status::fail;
+  const double m = 2 * static_cast<double>(chains.size(1)), n = static_cast<double>(chains.size(0) / 2);
+  const double count = 2 * static_cast<double>(moving.numel());  // location and scale of each
+  const double p = std::min(1.0, count * f_tail(n * f.value * f.value - (n - 1), m - 1, m * (n - 1)));
+  f.p_value = p;
+  f.status = f.value <= good                                  ? Finding::Status::pass
+             : f.value <= bad || p >= significance.fail_below ? Finding::Status::warn
+                                                              : Finding::Status::fail;
   f.message = fmt::format("R-hat of {} chains is at most {:.4g} over {} coordinates", chains.size(1), f.value,
                           moving.numel());
   if (f.status != Finding::Status::pass) {
-    f.message += fmt::format(", above {}: the chains have not mixed", good);
+    f.message += fmt::format(", above {}: the chains have not mixed, or are too short to tell", good);
     f.remedy = "run the chains for longer, with a longer warm-up";
   }
   return f;

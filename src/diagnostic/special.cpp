@@ -70,6 +70,11 @@ double student_t_tail(double t, double k) {
   return t >= 0 ? tail : 1 - tail;
 }
 
+double f_tail(double f, double k, double l) {
+  if (std::isinf(f)) return f > 0 ? 0 : 1;
+  return f <= 0 ? 1 : incomplete_beta(l / 2, k / 2, l / (l + k * f));
+}
+
 // P(X >= k) = I_p(k, n - k + 1)
 double binomial_p_value(double k, double n, double p) {
   const double at_least = k <= 0 ? 1 : incomplete_beta(k, n - k + 1, p);

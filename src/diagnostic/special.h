@@ -13,6 +13,8 @@ double incomplete_beta(double a, double b, double x);
 double beta_quantile(double a, double b, double p);
 // P(T_k > t), Student's t with k > 0 degrees of freedom
 double student_t_tail(double t, double k);
+// P(F > f) with k and l > 0 degrees of freedom
+double f_tail(double f, double k, double l);
 // Two-sided p-value of k successes in n trials of probability p in [0, 1]: twice the smaller tail, at most 1
 double binomial_p_value(double k, double n, double p);
 // P(sup |F_n - F| > d) for the empirical distribution function of n draws of a continuous law F: Kolmogorov's

@@ -28,8 +28,10 @@ Tensor solve_rows(const std::function<Tensor(const Tensor&, double)>& solve, con
 Tensor nearest_to_data(const LoopRows& rows, const LinearOperator& a, const Tensor& y, const Tensor& x,
                        const Tensor& weight) {
   rows.applied(4);
-  const auto solve = [&](const Tensor& r, double w) { return a.solve_gram(r, w); };
-  return x + a.adjoint(solve_rows(solve, y - a.apply(x), weight));
+  const auto solve = [&](const Tensor& r, double w) {
+    return w > 0 ? a.adjoint(a.solve_gram(r, w)) : a.pseudo_inverse(r);
+  };
+  return x + solve_rows(solve, y - a.apply(x), weight);
 }
 
 SquaredNorm::SquaredNorm(const Problem& problem) {

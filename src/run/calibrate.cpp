@@ -217,7 +217,8 @@ Calibration calibrate(const CalibrateConfig& config, const RunContext& context) 
   const DrawOptions options = context.draw_options(prior.dtype);
   const auto method = make_method(config.method, config.sampler, config.schedule, steps, options);
   Noise of_directions = noise.stream(Stream::metric);
-  const RankStatistics statistics = RankStatistics::random(product(shape), o.directions, of_directions);
+  RankStatistics statistics = RankStatistics::random(product(shape), o.directions, of_directions);
+  statistics.log_likelihood = likelihood.noise_std() > 0;
   RunFolder folder(context.out, context.force);
   const Tested tested = test(config, prior, likelihood, *method, statistics, context);
 

@@ -67,9 +67,11 @@ void judge_method(const std::filesystem::path& run, const Summary& summary, cons
     }
   }
   if (std::filesystem::exists(run / "ess.npy")) {
-    findings.push_back(particle_health({.ess = read_array(run / "ess.npy"),
-                                        .unique_ancestors = read_array(run / "unique_ancestors.npy"),
-                                        .particles = count_of(summary, "particles", run)}));
+    ParticleRecord record;
+    record.particles = count_of(summary, "particles", run);
+    record.ess = read_array(run / "ess.npy");
+    record.unique_ancestors = read_array(run / "unique_ancestors.npy");
+    findings.push_back(particle_health(record));
   }
 }
 

@@ -149,7 +149,10 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   summary["network_vjps"] = result.run.network_vjps;
   summary["operator_applications"] = result.run.operator_applications;
   summary["seconds_sampling"] = result.run.seconds;
-  if (result.run.chains > 0) summary["chains"] = result.run.chains;
+  if (result.run.chains > 0) {
+    summary["chains"] = result.run.chains;
+    summary["mcmc"] = true;
+  }
   if (result.run.acceptance_rate) summary["acceptance_rate"] = *result.run.acceptance_rate;
   summary["residual_chi2"] = nullptr;
   if (measured.likelihood.noise_std() > 0) {

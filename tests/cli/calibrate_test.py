@@ -79,6 +79,11 @@ class Calibrate(Scene):
         self.assertGreater(summary["non_finite_simulations"], 0)
         self.assertIs(summary["calibrated"], False)
 
+    def test_without_noise_there_is_no_likelihood_to_rank(self):
+        self.tweedie("calibrate", "config.toml", "--set", "measurement.noise.std=0", "--out", "noiseless")
+        self.assertEqual([s["name"] for s in self.summary("noiseless")["statistics"]], ["direction-1", "direction-2", "squared-norm"])
+        self.assertEqual(self.array("noiseless/ranks.npy").shape, (400, 4))
+
     def test_again_on_other_threads_and_from_its_run_toml(self):
         self.tweedie("calibrate", "exact/run.toml", "--out", "again", "--threads", 1)
         self.assertEqual(results(self.folder / "again"), results(self.folder / "exact"))
@@ -103,7 +108,7 @@ class Calibrate(Scene):
         refused("calibrate.simulation=9", "'simulation'", "[calibrate]", "simulations")
         refused("method.draws=9", "'draws'", "[method]")
         refused("measurement.y=\"y.npy\"", "'y'", "[measurement]")
-        refused("measurement.noise.std=0", "measurement.noise.std", "0")
+        refused("measurement.noise.std=-1", "measurement.noise.std", "-1")
         self.write({"old/notes.txt": "mine"})
         self.assertIn("--force", self.refused("calibrate", "config.toml", "--out", "old"))
 

@@ -212,6 +212,8 @@ TEST(Special, KolmogorovBinomialAndBeta) {
   EXPECT_NEAR(binomial_p_value(0, 10, 0.5), 2 * std::pow(0.5, 10), 1e-12);
   EXPECT_NEAR(binomial_p_value(8, 10, 0.5), 2 * 56 * std::pow(0.5, 10), 1e-12);
   EXPECT_EQ(binomial_p_value(5, 10, 0.5), 1);
+  EXPECT_NEAR(f_tail(4.964602743730711, 1, 10), 0.05, 1e-10);  // the square of Student's 2.228
+  EXPECT_EQ(f_tail(INFINITY, 2, 3), 0);
   EXPECT_NEAR(incomplete_beta(3, 7, beta_quantile(3, 7, 0.2)), 0.2, 1e-12);
 }
 

@@ -56,6 +56,23 @@ TEST(SplitRhat, IsNearOneForChainsThatAgree) {
   EXPECT_EQ(rhat(normal({1000, 4, 5, 10}, 1)).status, Status::pass);
 }
 
+// Four chains of eight draws: R-hat is above 1.05 by chance somewhere in 200 coordinates, which is no
+// failure.
+TEST(SplitRhat, OfShortChainsThatAgreeIsNoFailure) {
+  int failed = 0;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    const Tensor x = normal({8, 4, 200}, seed);
+    const Finding f = rhat(x);
+    EXPECT_GT(f.value, 1.05);
+    failed += f.status == Status::fail;
+    EXPECT_NE(effective_draws(x).status, Status::fail);
+  }
+  EXPECT_LE(failed, 1);
+  Tensor apart = normal({8, 4, 200}, 1);
+  apart.select(1, 2).add_(4);
+  EXPECT_EQ(rhat(apart).status, Status::fail);
+}
+
 TEST(SplitRhat, SeesATrendThatUnsplitChainsHide) {
   const Tensor trend = at::linspace(-1.5, 1.5, 500, at::kDouble).view({500, 1});
   const Tensor x = normal({500, 4}, 2) + trend;  // all chains drift alike: their means agree
@@ -177,7 +194,9 @@ TEST(Particles, HealthIsJudgedByTheWorstStep) {
   const auto judged = [](double worst, double lines) {
     Tensor ess = at::full({20, 2, 3}, 800.0, at::kDouble);
     ess[7][1][2] = worst;
-    return particle_health({ess, at::full({2, 3}, lines, at::kDouble), 1000});
+    ParticleRecord record{.particles = 1000, .chains = 2, .ess = ess};
+    record.unique_ancestors = at::full({2, 3}, lines, at::kDouble);
+    return particle_health(record);
   };
   EXPECT_EQ(judged(500, 40).status, Status::pass);
   EXPECT_EQ(judged(500, 40).value, 500);
@@ -185,7 +204,9 @@ TEST(Particles, HealthIsJudgedByTheWorstStep) {
   EXPECT_EQ(judged(500, 1).status, Status::warn);
   EXPECT_EQ(judged(3, 40).status, Status::fail);
   EXPECT_FALSE(judged(3, 40).remedy.empty());
-  EXPECT_THROW(particle_health({at::zeros({2, 3}), at::zeros({3}), 10}), Error);
+  ParticleRecord flat{.particles = 10, .chains = 2, .ess = at::zeros({2, 3})};
+  flat.unique_ancestors = at::zeros({3});
+  EXPECT_THROW(particle_health(flat), Error);
 }
 
 }  // namespace
