@@ -1,5 +1,5 @@
-// Philox4x32-10 and the Box-Muller map, sixteen counters side by side. Compiled without contraction of products and
-// sums, so that every machine has the same bits.
+// Philox4x32-10 and the Box-Muller map, sixteen counters side by side. Compiled without contraction of
+// products and sums, so that every machine has the same bits.
 
 #include "core/normals.h"
 
@@ -38,8 +38,8 @@ TWEEDIE_INLINE void philox_lanes(Word c[4], uint32_t k0, uint32_t k1) {
   }
 }
 
-// log(x) for positive normal x, to 2 units in the last place: x = 2^e (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1], and
-// the atanh series in f / (2 + f)
+// log(x) for positive normal x, to 2 units in the last place: x = 2^e (1 + f), f in [sqrt(1/2) - 1, sqrt(2) -
+// 1], and the atanh series in f / (2 + f)
 TWEEDIE_INLINE Real log_lanes(Real x) {
   Whole bits = (Whole)x;
   // 0x3F3504F3 is sqrt(1/2): the exponent of x / sqrt(1/2), rounded down
@@ -74,8 +74,8 @@ TWEEDIE_INLINE void box_muller(Word a, Word b, Real& first, Real& second) {
 
 }  // namespace
 
-TWEEDIE_CLONES void fill_normals(uint64_t key, uint32_t step, const uint64_t* draws, int64_t rows, int64_t size,
-                                 float* out) {
+TWEEDIE_CLONES void fill_normals(uint64_t key, uint32_t step, const uint64_t* draws, int64_t rows,
+                                 int64_t size, float* out) {
   const int64_t per_row = (size + 3) / 4, blocks = rows * per_row;
   int64_t row = 0, index = 0;  // of the next block
   for (int64_t begin = 0; begin < blocks; begin += lanes) {
