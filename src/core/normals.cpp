@@ -72,10 +72,8 @@ TWEEDIE_INLINE void box_muller(Word a, Word b, Real& first, Real& second) {
   second = radius * (Real)s;
 }
 
-}  // namespace
-
-TWEEDIE_CLONES void fill_normals(uint64_t key, uint32_t step, const uint64_t* draws, int64_t rows,
-                                 int64_t size, float* out) {
+TWEEDIE_CLONES void fill(uint64_t key, uint32_t step, const uint64_t* draws, int64_t rows, int64_t size,
+                         float* out) {
   const int64_t per_row = (size + 3) / 4, blocks = rows * per_row;
   int64_t row = 0, index = 0;  // of the next block
   for (int64_t begin = 0; begin < blocks; begin += lanes) {
@@ -108,6 +106,13 @@ TWEEDIE_CLONES void fill_normals(uint64_t key, uint32_t step, const uint64_t* dr
       }
     }
   }
+}
+
+}  // namespace
+
+void fill_normals(uint64_t key, uint32_t step, const uint64_t* draws, int64_t rows, int64_t size,
+                  float* out) {
+  fill(key, step, draws, rows, size, out);
 }
 
 }  // namespace tweedie

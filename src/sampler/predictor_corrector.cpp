@@ -28,7 +28,7 @@ PredictorCorrector::PredictorCorrector(const PredictorCorrectorOptions& options)
 }
 
 Tensor PredictorCorrector::do_step(const Denoiser& denoiser, const Tensor& x0, double t, double s,
-                                   Noise& noise, StepMemory& memory) const {
+                                   Noise& noise, StepMemory&) const {
   StepMemory own;
   Tensor x = predictor_.step(denoiser, x0, t, s, noise, own);
   if (s == 0) return x;
