@@ -1,8 +1,7 @@
 #include "run/certify.h"
 #include "cli.h"
 #include "progress_line.h"
-
-#include <iostream>
+#include "tweedie/error.h"
 
 namespace tweedie::cli {
 
@@ -11,12 +10,16 @@ void add_certify(CLI::App& app, Shared& shared, Action& action) {
       "certify",
       "every method on problems whose posterior is known: one table; exit status 1: a promise is not kept");
   struct Flags {
-    bool full = false;
-    std::optional<int64_t> evaluations, draws, cases;
+    bool full = false, mixture = false;
+    std::optional<int64_t> evaluations, draws, cases, problems;
     std::vector<std::string> methods, rungs;
   };
   const auto flags = std::make_shared<Flags>();
-  command->add_flag("--full", flags->full, "256 evaluations, 1000 draws, 8 cases (else 64, 200, 2)");
+  command->add_flag("--full", flags->full,
+                    "512 evaluations, 1000 draws, 4 cases (else 128, 400, 2), and the mixture benchmark");
+  command->add_flag("--mixture", flags->mixture, "the mixture benchmark alone, without the ladder");
+  command->add_option("--problems", flags->problems, "of each cell of the mixture benchmark (20)")
+      ->type_name("N");
   command->add_option("--evaluations", flags->evaluations, "of the network, for each draw")->type_name("N");
   command->add_option("--draws", flags->draws, "for each case")->type_name("N");
   command->add_option("--cases", flags->cases, "measurements of each rung")->type_name("N");
@@ -29,10 +32,18 @@ void add_certify(CLI::App& app, Shared& shared, Action& action) {
   command->callback([=, &shared, &action] {
     action = [=, &shared] {
       CertifyOptions options;
-      if (flags->full) options = {.evaluations = 256, .draws = 1000, .cases = 8};
+      if (flags->full) options = {.evaluations = 512, .draws = 1000, .cases = 4};
       options.evaluations = flags->evaluations.value_or(options.evaluations);
       options.draws = flags->draws.value_or(options.draws);
       options.cases = flags->cases.value_or(options.cases);
+      if (flags->full || flags->mixture) {
+        options.mixture.emplace();
+        options.mixture->problems = flags->problems.value_or(options.mixture->problems);
+        if (options.mixture->problems < 1)
+          throw Error("--problems", fmt::format("{}: at least 1 is needed", options.mixture->problems));
+        options.mixture->large = flags->full;
+        options.ladder = !flags->mixture;
+      }
       options.seed = shared.seed.value_or(options.seed);
       options.methods = flags->methods;
       options.rungs = flags->rungs;

@@ -16,7 +16,6 @@
 namespace tweedie {
 
 namespace {
-constexpr int64_t slice_rows = 16;
 
 struct Row {
   int64_t c, d;  // draw d of case c
@@ -26,7 +25,7 @@ using Rows = std::vector<Row>;
 
 // Draw d of case c is at place (c + d) mod slice_rows, which fills the slices evenly for many draws of few
 // cases and for few draws of many.
-std::vector<Rows> make_slices(int64_t draws, int64_t cases) {
+std::vector<Rows> make_slices(int64_t draws, int64_t cases, int64_t slice_rows) {
   std::vector<Rows> slices;
   std::vector<size_t> next(slice_rows);
   for (int64_t c = 0; c < cases; ++c) {
@@ -51,7 +50,9 @@ Tensor draw_slices(const std::function<Tensor(const Slice&)>& walk, int64_t step
                    const DrawOptions& options, RunRecord* record) {
   if (draws < 1) throw Error("draws", fmt::format("{}: at least 1 is needed", draws));
   if (cases < 1) throw Error("measurement.y", "no cases: at least 1 is needed");
-  const std::vector<Rows> slices = make_slices(draws, cases);
+  const int64_t slice_rows = options.slice_rows;
+  if (slice_rows < 1) throw Error("slice_rows", fmt::format("{}: at least 1 is needed", slice_rows));
+  const std::vector<Rows> slices = make_slices(draws, cases, slice_rows);
   const Tensor result = at::empty(with_batch(draws * cases, shape), at::TensorOptions().dtype(options.dtype));
   const int64_t work = static_cast<int64_t>(slices.size()) * steps;
   const auto begin = std::chrono::steady_clock::now();

@@ -21,8 +21,8 @@ struct RunContext {
   Observer observer;
 
   // dtype: of the sampler's state
-  DrawOptions draw_options(at::ScalarType dtype) const {
-    return {.threads = threads, .dtype = dtype, .device = device, .memory = memory};
+  DrawOptions draw_options(at::ScalarType dtype, int64_t slice_rows = 16) const {
+    return {.threads = threads, .dtype = dtype, .device = device, .memory = memory, .slice_rows = slice_rows};
   }
 };
 

@@ -43,14 +43,14 @@ std::vector<Rung> ladder() {
   const Karras unit{.sigma_min = 0.01, .sigma_max = 20}, grid{.sigma_min = 0.02, .sigma_max = 200};
   std::vector<Rung> rungs;
   const Tensor dense = Noise(12).normal({6, 16}, at::kDouble) / 4;
-  rungs.push_back({"gaussian-dense", "Gaussian, 4 x 4 smooth; 6 random projections, noise 0.5", true,
+  rungs.push_back({"gaussian-dense", "Gaussian, 4 x 4 smooth; 6 random projections, noise 0.5",
                    smooth_picture(4), make_matrix({1, 4, 4}, dense), 0.5, unit});
   rungs.push_back({"gaussian-singular",
-                   "Gaussian of rank 6 in 16 dimensions; half the coordinates, noise 0.1", true,
+                   "Gaussian of rank 6 in 16 dimensions; half the coordinates, noise 0.1",
                    singular_gaussian(), half_of({16}, 13), 0.1, unit});
-  rungs.push_back({"gaussian-blur", "Gaussian, 8 x 8 smooth; circular blur of std 1, noise 0.1", true,
+  rungs.push_back({"gaussian-blur", "Gaussian, 8 x 8 smooth; circular blur of std 1, noise 0.1",
                    smooth_picture(8), make_blur({1, 8, 8}, gaussian_kernel(1)), 0.1, unit});
-  rungs.push_back({"gaussian-low-noise", "Gaussian, 8 x 8 smooth; half the pixels, noise 0.01", true,
+  rungs.push_back({"gaussian-low-noise", "Gaussian, 8 x 8 smooth; half the pixels, noise 0.01",
                    smooth_picture(8), half_of({1, 8, 8}, 14), 0.01,
                    Karras{.sigma_min = 0.002, .sigma_max = 20}});
   for (const auto& [d, dy] : {std::pair{2, 1}, std::pair{8, 2}, std::pair{80, 4}}) {
@@ -58,13 +58,13 @@ std::vector<Rung> ladder() {
     rungs.push_back({fmt::format("mixture-{}-{}", d, dy),
                      fmt::format("25 components in {} dimensions; {} random projections, noise {:.2f}", d, dy,
                                  p.noise_std),
-                     false, p.prior, make_matrix({d}, p.matrix), p.noise_std, grid});
+                     p.prior, make_matrix({d}, p.matrix), p.noise_std, grid});
   }
   const MixtureProblem p = make_mixture_problem(8, 2, Noise(16));
   rungs.push_back({"mixture-large-noise", "25 components in 8 dimensions; half the coordinates, noise 8",
-                   false, p.prior, half_of({8}, 17), 8, grid});
+                   p.prior, half_of({8}, 17), 8, grid});
   rungs.push_back({"mixture-noiseless", "25 components in 8 dimensions; half the coordinates, no noise",
-                   false, p.prior, half_of({8}, 17), 0, grid});
+                   p.prior, half_of({8}, 17), 0, grid});
   return rungs;
 }
 

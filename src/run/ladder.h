@@ -14,7 +14,6 @@ namespace tweedie {
 struct Rung {
   std::string name;         // kebab-case
   std::string description;  // one line
-  bool gaussian;            // the prior is one: methods that match moments are exact on it
   std::shared_ptr<const AnalyticPrior> prior;
   LinearOperatorPtr forward;
   double noise_std;
