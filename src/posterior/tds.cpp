@@ -134,8 +134,9 @@ class TdsSampler final : public PosteriorSampler {
     const bool moments = options_.twist == TdsOptions::Twist::pigdm;
     if (moments && !linear)
       throw Error("method.twist", "pigdm needs a linear operator; dps and bootstrap take any");
+    const bool estimate = moments && !options_.data_variance;
     const double variance =
-        moments ? options_.data_variance.value_or(estimate_data_variance(*problem.prior)) : 1;
+        estimate ? estimate_data_variance(*problem.prior) : options_.data_variance.value_or(1);
     const Setting setting{
         options_,           *problem.prior,
         problem.likelihood, schedule_,

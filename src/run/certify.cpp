@@ -124,6 +124,7 @@ double coverage_of(const Tensor& draws, const Tensor& exact) {
 }
 
 Verdict judge(const CertificateEntry& e, bool point) {
+  if (!(e.ratio() < 1000)) return Verdict::diverged;
   if (point) return Verdict::point;
   const auto within = [&](const std::array<double, 2>& band) {
     return e.coverage >= band[0] && e.coverage <= band[1];
@@ -187,16 +188,10 @@ CertificateEntry examine(const Contestant& contestant, const Exam& exam, const C
 }
 
 std::string cell(const CertificateEntry& e) {
-  switch (e.verdict) {
-    case Verdict::refused:
-      return "-";
-    case Verdict::diverged:
-      return "diverged";
-    default:
-      return fmt::format("{}{:.{}f}", e.verdict == Verdict::exact ? "**" : "", e.ratio(),
-                         e.ratio() < 10 ? 1 : 0) +
-             (e.verdict == Verdict::exact ? "**" : "");
-  }
+  if (e.verdict == Verdict::refused) return "-";
+  if (e.verdict == Verdict::diverged) return "diverged";
+  const std::string ratio = fmt::format("{:.{}f}", e.ratio(), e.ratio() < 10 ? 1 : 0);
+  return e.verdict == Verdict::exact ? "**" + ratio + "**" : ratio;
 }
 
 std::string overview(const std::vector<CertificateEntry>& entries, const std::vector<Exam>& exams) {

@@ -82,7 +82,7 @@ LoadedPrior load(const MixtureOptions& o, const RunContext&, const std::string& 
         fmt::format("{} of covariances, variances, and factors and/or std are given; exactly one is meant",
                     forms == 0 ? "none" : "several"));
   }
-  const Tensor weights = read_real(o.weights), means = read_real(o.means);
+  const Tensor weights = read_real(o.weights).squeeze().reshape({-1}), means = read_real(o.means);
   const std::string text = fmt::format("Gaussian mixture, {} components", weights.numel());
   const Tensor std = at::scalar_tensor(o.std.value_or(0), at::kDouble);
   if (!o.covariances.empty())
