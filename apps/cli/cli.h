@@ -47,6 +47,7 @@ void add_measure(CLI::App& app, Shared& shared, Action& action);
 void add_infer(CLI::App& app, Shared& shared, Action& action);
 void add_diagnose(CLI::App& app, Shared& shared, Action& action);
 void add_calibrate(CLI::App& app, Shared& shared, Action& action);
+void add_certify(CLI::App& app, Shared& shared, Action& action);
 void add_compare(CLI::App& app, Shared& shared, Action& action);
 void add_likelihood(CLI::App& app, Shared& shared, Action& action);
 void add_denoise(CLI::App& app, Shared& shared, Action& action);

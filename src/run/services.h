@@ -63,6 +63,7 @@ struct CompareRequest {
   std::optional<double> range;      // width of the values, for PSNR and SSIM; by default that of b's
   std::optional<double> tolerance;  // on sliced_w1, which is then computed in any case
 };
+
 struct Calibration {
   std::vector<Finding> findings;
   bool calibrated;  // nothing failed

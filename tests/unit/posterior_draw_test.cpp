@@ -134,7 +134,7 @@ TEST(ExactSampler, RefusesWhatItCannotDo) {
   const auto sample = [&](std::shared_ptr<const Denoiser> prior, const Tensor& measured, int64_t draws) {
     return [=] { ExactSampler({}).sample({prior, likelihood, measured}, draws, Noise(1), {}); };
   };
-  expect_error(sample(network(mlp, at::kFloat), y, 3), {"method.kind", "Gaussian", "mmps"});
+  expect_error(sample(network(mlp, at::kFloat), y, 3), {"method.kind", "analytic prior", "mmps"});
   expect_error(sample(gaussian(), y, 0), {"draws", "0"});
   expect_error(sample(gaussian(), y[0], 3), {"measurement.y", "(1, 6, 6)"});
   expect_error(sample(gaussian(), y * NAN, 3), {"measurement.y", "NaN"});

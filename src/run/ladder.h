@@ -1,0 +1,26 @@
+#pragma once
+// Problems whose posteriors are known exactly, from easy to hard: what every method is certified on.
+
+#include "tweedie/analytic_prior.h"
+#include "tweedie/likelihood.h"
+#include "tweedie/operators.h"
+#include "tweedie/schedule.h"
+
+#include <string>
+#include <vector>
+
+namespace tweedie {
+
+struct Rung {
+  std::string name;         // kebab-case
+  std::string description;  // one line
+  bool gaussian;            // the prior is one: methods that match moments are exact on it
+  std::shared_ptr<const AnalyticPrior> prior;
+  LinearOperatorPtr forward;
+  double noise_std;
+  Karras schedule;  // levels that span the prior
+};
+
+std::vector<Rung> ladder();
+
+}  // namespace tweedie
