@@ -22,10 +22,10 @@ std::vector<std::string> table(const BenchReport& report) {
   if (c.conv_bf16_gflops) line("conv bf16", fmt::format("{:.0f} GFLOP/s", *c.conv_bf16_gflops));
   line("copy", fmt::format("{:.1f} GB/s", c.copy_gbps));
   lines.push_back("");
-  lines.push_back(fmt::format("{:<12}  {:<5}  {:>10}  {:>8}  {:>10}  {:>8}", "name", "dtype", "items/s",
+  lines.push_back(fmt::format("{:<18}  {:<5}  {:>10}  {:>8}  {:>10}  {:>8}", "name", "dtype", "items/s",
                               "GFLOP/s", "of ceiling", "peak MB"));
   for (const BenchResult& r : report.results) {
-    lines.push_back(fmt::format("{:<12}  {:<5}  {:>10.1f}  {:>8.0f}  {:>9.0f}%  {:>8.0f}", r.name, r.dtype,
+    lines.push_back(fmt::format("{:<18}  {:<5}  {:>10.1f}  {:>8.0f}  {:>9.0f}%  {:>8.0f}", r.name, r.dtype,
                                 r.items_per_s, r.gflops, 100 * r.fraction_of_ceiling,
                                 1e-6 * static_cast<double>(r.peak_memory_bytes)));
   }
@@ -39,8 +39,9 @@ void add_bench(CLI::App& app, Shared& shared, Action& action) {
       app.add_subcommand("bench", "how fast the work is on this machine, beside what the machine can do");
   const auto options = std::make_shared<BenchOptions>();
   command
-      ->add_option("--only", options->only,
-                   "unet, demo, mlp or one of their unet.sample, unet.train, unet.guided, ...; repeatable")
+      ->add_option(
+          "--only", options->only,
+          "unet, demo, mlp, mixture, mcgdiff or one of their unet.sample, mixture.score, ...; repeatable")
       ->type_name("NAME")
       ->allow_extra_args(false);
   command->add_option("--seconds", options->seconds, "to measure each for, at least (2)")->type_name("S");

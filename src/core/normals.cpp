@@ -51,12 +51,20 @@ TWEEDIE_INLINE Real log_lanes(Real x) {
   return exponent * 0.693359375f + ((2 * s + s * series) + exponent * -2.12194440e-4f);
 }
 
+TWEEDIE_INLINE Real sqrt_lanes(Real x) {
+  float values[lanes];
+  __builtin_memcpy(values, &x, sizeof x);
+#pragma clang loop unroll(disable) vectorize(enable)  // unrolled, it is sixteen instructions, not one
+  for (int i = 0; i < lanes; ++i) values[i] = __builtin_sqrtf(values[i]);
+  __builtin_memcpy(&x, values, sizeof x);
+  return x;
+}
+
 // Two normals from 64 bits: radius sqrt(-2 log u) at an angle of v turns, u and v of 31 bits.
 TWEEDIE_INLINE void box_muller(Word a, Word b, Real& first, Real& second) {
   const Real u = (__builtin_convertvector((Whole)(a >> 1), Real) + 0.5f) * 0x1p-31f;
   const Real square = -2 * log_lanes(u);
-  Real radius;
-  for (int i = 0; i < lanes; ++i) radius[i] = __builtin_sqrtf(square[i] > 0 ? square[i] : 0);
+  const Real radius = sqrt_lanes(square > 0 ? square : Real{});
   // The angle from the nearest quarter turn, in +-pi/4
   const Whole turn = (Whole)(b >> 1), quarter = (turn + (1 << 28)) >> 29;
   const Real r = __builtin_convertvector(turn - (quarter << 29), Real) * (1.57079632679f * 0x1p-29f);
@@ -72,39 +80,71 @@ TWEEDIE_INLINE void box_muller(Word a, Word b, Real& first, Real& second) {
   second = radius * (Real)s;
 }
 
-TWEEDIE_CLONES void fill(uint64_t key, uint32_t step, const uint64_t* draws, int64_t rows, int64_t size,
+// a in the lanes where the mask is set, b elsewhere
+TWEEDIE_INLINE Word choose(Word mask, uint32_t a, uint32_t b) {
+  return (mask & a) | (~mask & b);
+}
+
+// z_0 .. z_3 of sixteen blocks to the numbers of block 0, block 1, ...
+TWEEDIE_INLINE void interleave(const Real z[4], float* out) {
+  const auto low = [](Real a, Real b) {
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  };
+  const auto high = [](Real a, Real b) {
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  };
+  const Real even_low = low(z[0], z[2]), even_high = high(z[0], z[2]);
+  const Real odd_low = low(z[1], z[3]), odd_high = high(z[1], z[3]);
+  const Real result[4] = {low(even_low, odd_low), high(even_low, odd_low), low(even_high, odd_high),
+                          high(even_high, odd_high)};
+  __builtin_memcpy(out, result, sizeof result);
+}
+
+TWEEDIE_INLINE void fill(uint64_t key, uint32_t step, const uint64_t* draws, int64_t rows, int64_t size,
                          float* out) {
   const int64_t per_row = (size + 3) / 4, blocks = rows * per_row;
+  const Whole one_by_one = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const auto draw_of = [=](int64_t i) { return draws == nullptr ? static_cast<uint64_t>(i) : draws[i]; };
   int64_t row = 0, index = 0;  // of the next block
   for (int64_t begin = 0; begin < blocks; begin += lanes) {
     const int64_t used = std::min<int64_t>(lanes, blocks - begin);
-    uint32_t counter[3][lanes] = {};
+    float* const first = out + row * size + 4 * index;
+    const bool whole = used == lanes && per_row >= lanes && size % 4 == 0;  // no gaps, at most two rows
+    Word c[4] = {{}, Word{} + step, {}, {}};
     float* target[lanes] = {};
     int64_t room[lanes] = {};
-    for (int64_t i = 0; i < used; ++i) {
-      const uint64_t draw = draws == nullptr ? static_cast<uint64_t>(row) : draws[row];
-      counter[0][i] = static_cast<uint32_t>(index);
-      counter[1][i] = static_cast<uint32_t>(draw);
-      counter[2][i] = static_cast<uint32_t>(draw >> 32);
-      target[i] = out + row * size + 4 * index;
-      room[i] = std::min<int64_t>(4, size - 4 * index);
-      if (++index == per_row) index = 0, ++row;
+    if (whole) {
+      const Whole at = one_by_one + static_cast<int32_t>(index);
+      const Whole next = at >= static_cast<int32_t>(per_row);
+      const bool crosses = index + lanes > per_row;
+      const uint64_t here = draw_of(row), there = crosses ? draw_of(row + 1) : here;
+      c[0] = (Word)(at - (next & static_cast<int32_t>(per_row)));
+      c[2] = choose((Word)next, static_cast<uint32_t>(there), static_cast<uint32_t>(here));
+      c[3] = choose((Word)next, static_cast<uint32_t>(there >> 32), static_cast<uint32_t>(here >> 32));
+      index += lanes;
+      if (index >= per_row) index -= per_row, ++row;
+    } else {
+      for (int64_t i = 0; i < used; ++i) {
+        const uint64_t draw = draw_of(row);
+        c[0][i] = static_cast<uint32_t>(index);
+        c[2][i] = static_cast<uint32_t>(draw);
+        c[3][i] = static_cast<uint32_t>(draw >> 32);
+        target[i] = out + row * size + 4 * index;
+        room[i] = std::min<int64_t>(4, size - 4 * index);
+        if (++index == per_row) index = 0, ++row;
+      }
     }
-    Word c[4] = {{}, Word{} + step, {}, {}};
-    __builtin_memcpy(&c[0], counter[0], sizeof(Word));
-    __builtin_memcpy(&c[2], counter[1], sizeof(Word));
-    __builtin_memcpy(&c[3], counter[2], sizeof(Word));
     philox_lanes(c, static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32));
     Real z[4];
     box_muller(c[0], c[1], z[0], z[1]);
     box_muller(c[2], c[3], z[2], z[3]);
-    for (int64_t i = 0; i < used; ++i) {
-      if (room[i] == 4) {
-        for (int j = 0; j < 4; ++j) target[i][j] = z[j][i];
-      } else {
-        for (int64_t j = 0; j < room[i]; ++j) target[i][j] = z[j][i];
-      }
+    if (whole) {
+      interleave(z, first);
+      continue;
     }
+    float numbers[4 * lanes];
+    interleave(z, numbers);
+    for (int64_t i = 0; i < used; ++i) std::copy_n(numbers + 4 * i, room[i], target[i]);
   }
 }
 
@@ -112,7 +152,7 @@ TWEEDIE_CLONES void fill(uint64_t key, uint32_t step, const uint64_t* draws, int
 
 void fill_normals(uint64_t key, uint32_t step, const uint64_t* draws, int64_t rows, int64_t size,
                   float* out) {
-  fill(key, step, draws, rows, size, out);
+  vectorised<fill>(key, step, draws, rows, size, out);
 }
 
 }  // namespace tweedie

@@ -1,19 +1,13 @@
 #include "network/norm_silu.h"
 
+#include "core/vectorised.h"
+
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <bit>
 #include <cstring>
 #include <vector>
-
-// One binary for every x86-64: the loops are compiled for each instruction set and chosen when the program
-// starts.
-#if defined(__x86_64__) && defined(__ELF__) && !defined(__SANITIZE_ADDRESS__) && !defined(TWEEDIE_NO_CLONES)
-#define TWEEDIE_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define TWEEDIE_CLONES
-#endif
 
 namespace tweedie {
 
@@ -26,23 +20,23 @@ struct Sizes {
   int64_t group_channels() const { return channels / groups; }
 };
 
-inline float load(float value) {
+TWEEDIE_INLINE float load(float value) {
   return value;
 }
-inline float load(uint16_t bits) {
+TWEEDIE_INLINE float load(uint16_t bits) {
   return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
 }
-inline void store(float& target, float value) {
+TWEEDIE_INLINE void store(float& target, float value) {
   target = value;
 }
-inline void store(uint16_t& target, float value) {  // to bfloat16, round to nearest even
+TWEEDIE_INLINE void store(uint16_t& target, float value) {  // to bfloat16, round to nearest even
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   target = static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 
 // exp to 2e-7 relative on [-87, 87], saturating outside: 2^n by exponent bits, the rest by a Taylor
 // polynomial
-inline float exp_approx(float x) {
+TWEEDIE_INLINE float exp_approx(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 87.0f ? 87.0f : x;
   constexpr float magic = 12582912.0f;  // 1.5 2^23: adding it rounds to an integer, kept in the low bits
@@ -55,89 +49,78 @@ inline float exp_approx(float x) {
   return p * std::bit_cast<float>(power);
 }
 
-inline float sigmoid(float z) {
+TWEEDIE_INLINE float sigmoid(float z) {
   return 1 / (1 + exp_approx(-z));
 }
 
 // Per-channel mean and sum of squared deviations over the pixels of one row, about the first pixel for
 // accuracy.
-#define TWEEDIE_MOMENTS(Value)                                                             \
-  TWEEDIE_CLONES void moments(const Value* __restrict x, int64_t pixels, int64_t channels, \
-                              float* __restrict sum, float* __restrict square) {           \
-    for (int64_t c = 0; c < channels; ++c) sum[c] = square[c] = 0;                         \
-    for (int64_t p = 1; p < pixels; ++p) {                                                 \
-      const Value* pixel = x + p * channels;                                               \
-      for (int64_t c = 0; c < channels; ++c) {                                             \
-        const float d = load(pixel[c]) - load(x[c]);                                       \
-        sum[c] += d;                                                                       \
-        square[c] += d * d;                                                                \
-      }                                                                                    \
-    }                                                                                      \
+template <class Value>
+TWEEDIE_INLINE void moments(const Value* __restrict x, int64_t pixels, int64_t channels,
+                            float* __restrict sum, float* __restrict square) {
+  for (int64_t c = 0; c < channels; ++c) sum[c] = square[c] = 0;
+  for (int64_t p = 1; p < pixels; ++p) {
+    const Value* pixel = x + p * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      const float d = load(pixel[c]) - load(x[c]);
+      sum[c] += d;
+      square[c] += d * d;
+    }
   }
+}
 
 // y = silu(a x + b), a and b per channel
-#define TWEEDIE_AFFINE_SILU(Value)                                                             \
-  TWEEDIE_CLONES void affine_silu(const Value* __restrict x, int64_t pixels, int64_t channels, \
-                                  const float* __restrict a, const float* __restrict b,        \
-                                  Value* __restrict y) {                                       \
-    for (int64_t p = 0; p < pixels; ++p) {                                                     \
-      for (int64_t c = 0; c < channels; ++c) {                                                 \
-        const float z = a[c] * load(x[p * channels + c]) + b[c];                               \
-        store(y[p * channels + c], z* sigmoid(z));                                             \
-      }                                                                                        \
-    }                                                                                          \
+template <class Value>
+TWEEDIE_INLINE void affine_silu(const Value* __restrict x, int64_t pixels, int64_t channels,
+                                const float* __restrict a, const float* __restrict b, Value* __restrict y) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const float z = a[c] * load(x[p * channels + c]) + b[c];
+      store(y[p * channels + c], z * sigmoid(z));
+    }
   }
+}
 
 // g = dy silu'(a x + b) into `g`, and per channel the sums of g and g x
-#define TWEEDIE_BACKWARD_SUMS(Value)                                                                        \
-  TWEEDIE_CLONES void backward_sums(const Value* __restrict x, const Value* __restrict dy, int64_t pixels,  \
-                                    int64_t channels, const float* __restrict a, const float* __restrict b, \
-                                    const float* __restrict mean, float* __restrict g,                      \
-                                    float* __restrict sum_g, float* __restrict sum_gx) {                    \
-    for (int64_t c = 0; c < channels; ++c) sum_g[c] = sum_gx[c] = 0;                                        \
-    for (int64_t p = 0; p < pixels; ++p) {                                                                  \
-      for (int64_t c = 0; c < channels; ++c) {                                                              \
-        const int64_t i = p * channels + c;                                                                 \
-        const float value = load(x[i]);                                                                     \
-        const float z = a[c] * value + b[c];                                                                \
-        const float s = sigmoid(z);                                                                         \
-        const float gradient = load(dy[i]) * s * (1 + z * (1 - s));                                         \
-        g[i] = gradient;                                                                                    \
-        sum_g[c] += gradient;                                                                               \
-        sum_gx[c] += gradient * (value - mean[c]);                                                          \
-      }                                                                                                     \
-    }                                                                                                       \
+template <class Value>
+TWEEDIE_INLINE void backward_sums(const Value* __restrict x, const Value* __restrict dy, int64_t pixels,
+                                  int64_t channels, const float* __restrict a, const float* __restrict b,
+                                  const float* __restrict mean, float* __restrict g, float* __restrict sum_g,
+                                  float* __restrict sum_gx) {
+  for (int64_t c = 0; c < channels; ++c) sum_g[c] = sum_gx[c] = 0;
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = p * channels + c;
+      const float value = load(x[i]);
+      const float z = a[c] * value + b[c];
+      const float s = sigmoid(z);
+      const float gradient = load(dy[i]) * s * (1 + z * (1 - s));
+      g[i] = gradient;
+      sum_g[c] += gradient;
+      sum_gx[c] += gradient * (value - mean[c]);
+    }
   }
+}
 
 // dx = a g - u - v x, u and v per channel
-#define TWEEDIE_BACKWARD_INPUT(Value)                                                                        \
-  TWEEDIE_CLONES void backward_input(const Value* __restrict x, const float* __restrict g, int64_t pixels,   \
-                                     int64_t channels, const float* __restrict a, const float* __restrict u, \
-                                     const float* __restrict v, const float* __restrict mean,                \
-                                     Value* __restrict dx) {                                                 \
-    for (int64_t p = 0; p < pixels; ++p) {                                                                   \
-      for (int64_t c = 0; c < channels; ++c) {                                                               \
-        const int64_t i = p * channels + c;                                                                  \
-        store(dx[i], a[c] * g[i] - u[c] - v[c] * (load(x[i]) - mean[c]));                                    \
-      }                                                                                                      \
-    }                                                                                                        \
+template <class Value>
+TWEEDIE_INLINE void backward_input(const Value* __restrict x, const float* __restrict g, int64_t pixels,
+                                   int64_t channels, const float* __restrict a, const float* __restrict u,
+                                   const float* __restrict v, const float* __restrict mean,
+                                   Value* __restrict dx) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = p * channels + c;
+      store(dx[i], a[c] * g[i] - u[c] - v[c] * (load(x[i]) - mean[c]));
+    }
   }
-
-// target_clones and templates do not go together: one overload per storage type.
-TWEEDIE_MOMENTS(float)
-TWEEDIE_MOMENTS(uint16_t)
-TWEEDIE_AFFINE_SILU(float)
-TWEEDIE_AFFINE_SILU(uint16_t)
-TWEEDIE_BACKWARD_SUMS(float)
-TWEEDIE_BACKWARD_SUMS(uint16_t)
-TWEEDIE_BACKWARD_INPUT(float)
-TWEEDIE_BACKWARD_INPUT(uint16_t)
+}
 
 // Group statistics of one row from its channels' moments: the mean of each channel's group, and 1 / std.
 template <class Value>
 void group_statistics(const Value* x, const Sizes& n, float* mean, float* rstd) {
   std::vector<float> sum(n.channels), square(n.channels);
-  moments(x, n.pixels, n.channels, sum.data(), square.data());
+  vectorised<moments<Value>>(x, n.pixels, n.channels, sum.data(), square.data());
   const double pixels = static_cast<double>(n.pixels);
   for (int64_t group = 0; group < n.groups; ++group) {
     const int64_t begin = group * n.group_channels(), end = begin + n.group_channels();
@@ -173,7 +156,7 @@ void forward(const Sizes& n, const Value* x, const float* scale, const float* sh
     const int64_t at = row * n.pixels * n.channels, per_row = row * n.channels;
     group_statistics(x + at, n, mean + per_row, rstd + per_row);
     affine(n, scale + row * stride, shift + row * stride, mean + per_row, rstd + per_row, a.data(), b.data());
-    affine_silu(x + at, n.pixels, n.channels, a.data(), b.data(), y + at);
+    vectorised<affine_silu<Value>>(x + at, n.pixels, n.channels, a.data(), b.data(), y + at);
   }
 }
 
@@ -189,8 +172,8 @@ void backward(const Sizes& n, const Value* x, const Value* dy, const float* scal
     const float* row_scale = scale + row * stride;
     affine(n, row_scale, shift + row * stride, mean + per_row, rstd + per_row, a.data(), b.data());
     float *row_dscale = dscale + per_row, *row_dshift = dshift + per_row;
-    backward_sums(x + at, dy + at, n.pixels, n.channels, a.data(), b.data(), mean + per_row, g.data(),
-                  row_dshift, row_dscale);
+    vectorised<backward_sums<Value>>(x + at, dy + at, n.pixels, n.channels, a.data(), b.data(),
+                                     mean + per_row, g.data(), row_dshift, row_dscale);
     for (int64_t c = 0; c < n.channels; ++c) row_dscale[c] *= rstd[per_row + c];
     for (int64_t group = 0; group < n.groups; ++group) {
       const int64_t begin = group * n.group_channels(), end = begin + n.group_channels();
@@ -205,8 +188,8 @@ void backward(const Sizes& n, const Value* x, const Value* dy, const float* scal
         v[c] = static_cast<float>(r * r * mean_gx / count);
       }
     }
-    backward_input(x + at, g.data(), n.pixels, n.channels, a.data(), u.data(), v.data(), mean + per_row,
-                   dx + at);
+    vectorised<backward_input<Value>>(x + at, g.data(), n.pixels, n.channels, a.data(), u.data(), v.data(),
+                                      mean + per_row, dx + at);
   }
 }
 

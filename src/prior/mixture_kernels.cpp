@@ -10,54 +10,85 @@ namespace tweedie {
 
 namespace {
 
-// One row in each lane. x, out: (d) of vectors; logit: room for K of them, left with r_k.
+// logit_k of `block` components from k on, one row of x (d) in each lane: together, so that a coordinate of x
+// is read once for all, and their sums wait less for one another.
+template <int block, class Value, class V = typename Lanes<Value>::Type>
+TWEEDIE_INLINE void distances(const MixtureView<Value>& m, const V* x, int64_t k, V* logit) {
+  const int64_t d = m.dimension;
+  const Value* mean = m.mean + k * d;
+  V square[block] = {};
+  for (int64_t j = 0; j < d; ++j) {
+    for (int u = 0; u < block; ++u) {
+      const V difference = x[j] - mean[u * d + j];
+      square[u] += difference * difference;
+    }
+  }
+  for (int u = 0; u < block; ++u) logit[k + u] = m.offset[k + u] - square[u] * (m.precision[k + u] / 2);
+}
+
+// Coordinates j to j + block of D = of_x x + sum_k weight_k m_k
+template <int block, class Value, class V = typename Lanes<Value>::Type>
+TWEEDIE_INLINE void combine(const MixtureView<Value>& m, const V* x, V of_x, const V* weight, int64_t j,
+                            V* out) {
+  const int64_t d = m.dimension;
+  V sum[block];
+  for (int u = 0; u < block; ++u) sum[u] = of_x * x[j + u];
+  for (int64_t k = 0; k < m.count; ++k) {
+    for (int u = 0; u < block; ++u) sum[u] += weight[k] * m.mean[k * d + j + u];
+  }
+  for (int u = 0; u < block; ++u) out[j + u] = sum[u];
+}
+
+// One row in each lane. x, out: (d); r: (K), left with r_k; weight: room for K
 template <class Value, class V = typename Lanes<Value>::Type>
-TWEEDIE_INLINE void isotropic_lanes(const MixtureView<Value>& m, const V* x, V* logit, V* out) {
+TWEEDIE_INLINE void isotropic_lanes(const MixtureView<Value>& m, const V* x, V* r, V* weight, V* out) {
   const int64_t d = m.dimension, count = m.count;
-  V top = broadcast(-std::numeric_limits<Value>::infinity());
   int64_t k = 0;
-  for (; k + 4 <= count; k += 4) {  // four at a time, so that a coordinate of x is read once for them
-    V square[4] = {};
-    const Value* mean = m.mean + k * d;
-    for (int64_t j = 0; j < d; ++j) {
-      for (int u = 0; u < 4; ++u) {
-        const V difference = x[j] - mean[u * d + j];
-        square[u] += difference * difference;
-      }
-    }
-    for (int u = 0; u < 4; ++u) logit[k + u] = m.offset[k + u] - square[u] * (m.precision[k + u] / 2);
-  }
-  for (; k < count; ++k) {
-    V square = {};
-    for (int64_t j = 0; j < d; ++j) {
-      const V difference = x[j] - m.mean[k * d + j];
-      square += difference * difference;
-    }
-    logit[k] = m.offset[k] - square * (m.precision[k] / 2);
-  }
-  for (k = 0; k < count; ++k) top = logit[k] > top ? logit[k] : top;
-  V total = {};
-  for (k = 0; k < count; ++k) total += logit[k] = exp_lanes(logit[k] - top);
+  for (; k + 5 <= count; k += 5) distances<5>(m, x, k, r);
+  for (; k < count; ++k) distances<1>(m, x, k, r);
+  V top = broadcast(-std::numeric_limits<Value>::infinity());
+  for (k = 0; k < count; ++k) top = r[k] > top ? r[k] : top;
+  V total = {}, of_x = {};
+  for (k = 0; k < count; ++k) total += r[k] = exp_lanes(r[k] - top);
+  const V scale = 1 / total;
   // D = sum_k r_k (1 - c_k) m_k + (sum_k r_k c_k) x
-  V of_x = {};
   for (k = 0; k < count; ++k) {
-    logit[k] /= total;
-    of_x += logit[k] * m.shrink[k];
+    r[k] *= scale;
+    of_x += r[k] * m.shrink[k];
+    weight[k] = r[k] * (1 - m.shrink[k]);
   }
   int64_t j = 0;
-  for (; j + 4 <= d; j += 4) {
-    V sum[4];
-    for (int u = 0; u < 4; ++u) sum[u] = of_x * x[j + u];
-    for (k = 0; k < count; ++k) {
-      const V weight = logit[k] * (1 - m.shrink[k]);
-      for (int u = 0; u < 4; ++u) sum[u] += weight * m.mean[k * d + j + u];
-    }
-    for (int u = 0; u < 4; ++u) out[j + u] = sum[u];
+  for (; j + 8 <= d; j += 8) combine<8>(m, x, of_x, weight, j, out);
+  for (; j < d; ++j) combine<1>(m, x, of_x, weight, j, out);
+}
+
+// Rows (lanes, d) to one row in each lane, out (d), and back
+template <class Value, class V = typename Lanes<Value>::Type>
+TWEEDIE_INLINE void to_lanes(const Value* const* row, int64_t d, V* out) {
+  constexpr int lanes = Lanes<Value>::count;
+  int64_t j = 0;
+  for (; j + lanes <= d; j += lanes) {
+    V v[lanes];
+    for (int i = 0; i < lanes; ++i) __builtin_memcpy(&v[i], row[i] + j, sizeof(V));
+    transpose<Value>(v);
+    for (int i = 0; i < lanes; ++i) out[j + i] = v[i];
   }
   for (; j < d; ++j) {
-    V sum = of_x * x[j];
-    for (k = 0; k < count; ++k) sum += logit[k] * (1 - m.shrink[k]) * m.mean[k * d + j];
-    out[j] = sum;
+    for (int i = 0; i < lanes; ++i) out[j][i] = row[i][j];
+  }
+}
+template <class Value, class V = typename Lanes<Value>::Type>
+TWEEDIE_INLINE void from_lanes(const V* in, int64_t d, int64_t rows, Value* out) {
+  constexpr int lanes = Lanes<Value>::count;
+  int64_t j = 0;
+  for (; j + lanes <= d; j += lanes) {
+    V v[lanes];
+    for (int i = 0; i < lanes; ++i) v[i] = in[j + i];
+    transpose<Value>(v);
+    for (int64_t i = 0; i < rows; ++i) __builtin_memcpy(out + i * d + j, &v[i], sizeof(V));
+  }
+  for (; j < d; ++j) {
+    for (int64_t i = 0; i < rows; ++i) out[i * d + j] = in[j][i];
   }
 }
 
@@ -67,19 +98,16 @@ TWEEDIE_INLINE void isotropic_rows(const MixtureView<Value>& m, const Value* x, 
   using V = typename Lanes<Value>::Type;
   constexpr int lanes = Lanes<Value>::count;
   const int64_t d = m.dimension;
-  std::vector<V> in(d), out(d), r(m.count);
+  std::vector<V> in(d), out(d), r(m.count), weight(m.count);
   for (int64_t begin = 0; begin < rows; begin += lanes) {
     const int64_t used = std::min<int64_t>(lanes, rows - begin);
-    for (int lane = 0; lane < lanes; ++lane) {  // spare lanes repeat the last row
-      const Value* row = x + std::min(begin + lane, rows - 1) * d;
-      for (int64_t j = 0; j < d; ++j) in[j][lane] = row[j];
-    }
-    isotropic_lanes<Value>(m, in.data(), r.data(), out.data());
-    for (int lane = 0; lane < used; ++lane) {
-      for (int64_t j = 0; j < d; ++j) mean[(begin + lane) * d + j] = out[j][lane];
-      if (responsibility == nullptr) continue;
-      for (int64_t k = 0; k < m.count; ++k) responsibility[(begin + lane) * m.count + k] = r[k][lane];
-    }
+    const Value* row[lanes];  // spare lanes repeat the last row
+    for (int i = 0; i < lanes; ++i) row[i] = x + std::min(begin + i, rows - 1) * d;
+    to_lanes<Value>(row, d, in.data());
+    isotropic_lanes<Value>(m, in.data(), r.data(), weight.data(), out.data());
+    from_lanes<Value>(out.data(), d, used, mean + begin * d);
+    if (responsibility == nullptr) continue;
+    from_lanes<Value>(r.data(), m.count, used, responsibility + begin * m.count);
   }
 }
 
@@ -132,34 +160,17 @@ TWEEDIE_INLINE void spanned_rows(const MixtureView<Value>& m, const Value* proje
   }
 }
 
-TWEEDIE_CLONES void run_isotropic(const MixtureView<float>& m, const float* x, int64_t rows, float* mean,
-                                  float* responsibility) {
-  isotropic_rows(m, x, rows, mean, responsibility);
-}
-TWEEDIE_CLONES void run_isotropic(const MixtureView<double>& m, const double* x, int64_t rows, double* mean,
-                                  double* responsibility) {
-  isotropic_rows(m, x, rows, mean, responsibility);
-}
-TWEEDIE_CLONES void run_spanned(const MixtureView<float>& m, const float* projected, int64_t rows, float* p,
-                                float* responsibility) {
-  spanned_rows(m, projected, rows, p, responsibility);
-}
-TWEEDIE_CLONES void run_spanned(const MixtureView<double>& m, const double* projected, int64_t rows,
-                                double* p, double* responsibility) {
-  spanned_rows(m, projected, rows, p, responsibility);
-}
-
 }  // namespace
 
 template <class Value>
 void isotropic_mean(const MixtureView<Value>& mixture, const Value* x, int64_t rows, Value* mean,
                     Value* responsibility) {
-  run_isotropic(mixture, x, rows, mean, responsibility);
+  vectorised<isotropic_rows<Value>>(mixture, x, rows, mean, responsibility);
 }
 template <class Value>
 void spanned_terms(const MixtureView<Value>& mixture, const Value* projected, int64_t rows, Value* p,
                    Value* responsibility) {
-  run_spanned(mixture, projected, rows, p, responsibility);
+  vectorised<spanned_rows<Value>>(mixture, projected, rows, p, responsibility);
 }
 
 template void isotropic_mean(const MixtureView<float>&, const float*, int64_t, float*, float*);

@@ -91,18 +91,25 @@ BenchReport bench(const BenchOptions& options, const RunContext& context) {
   report.machine["bf16"] = hardware;
   warn_of_load(report);
 
-  Meter meter(options.seconds, context.observer,
-              ceiling_count(bf16) + static_cast<int64_t>(workloads.size() * dtypes.size()));
+  const auto dtypes_of = [&](const NamedWorkload& named) {
+    return named.network ? dtypes : std::vector<at::ScalarType>{at::kFloat};
+  };
+  int64_t pieces = ceiling_count(bf16);
+  for (const NamedWorkload& named : workloads) pieces += static_cast<int64_t>(dtypes_of(named).size());
+  Meter meter(options.seconds, context.observer, pieces);
   report.ceilings = measure_ceilings(meter, *workers, context.device, bf16);
   for (const NamedWorkload& named : workloads) {
-    for (const at::ScalarType dtype : dtypes) {
+    for (const at::ScalarType dtype : dtypes_of(named)) {
       const PeakMemory memory;
       const Workload workload = named.make({context.device, dtype, workers});
       const double rows = static_cast<double>(workload.rows);
       const double per_second = rows * meter.rate(workload.call, rows);
       const bool half = dtype == at::kBFloat16;
       const double gflops = 1e-9 * per_second * workload.flops_per_row;
-      const double ceiling = half ? *report.ceilings.conv_bf16_gflops : report.ceilings.conv_f32_gflops;
+      const Ceilings& ceilings = report.ceilings;
+      const double ceiling = !named.network ? ceilings.sgemm_gflops
+                             : half         ? *ceilings.conv_bf16_gflops
+                                            : ceilings.conv_f32_gflops;
       report.results.push_back({.name = named.name,
                                 .dtype = half ? "bf16" : "f32",
                                 .items_per_s = per_second,

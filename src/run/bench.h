@@ -26,9 +26,9 @@ struct Ceilings {
 struct BenchResult {
   std::string name;
   std::string dtype;               // "f32" or "bf16"
-  double items_per_s = 0;          // rows through the network; of training, rows learned from
-  double gflops = 0;               // multiplications and additions of the dense layers, 10^9 a second
-  double fraction_of_ceiling = 0;  // of the convolution of this dtype
+  double items_per_s = 0;          // rows denoised; of training, learned from; of particles, their steps
+  double gflops = 0;               // multiplications and additions of dense layers or matrices, 10^9 a second
+  double fraction_of_ceiling = 0;  // of the convolution of this dtype; of a mixture, of the product
   int64_t peak_memory_bytes = 0;   // of the process, on the host, during this measurement
 };
 

@@ -130,6 +130,9 @@ std::vector<NamedWorkload> bench_workloads() {
     add("train", training);
     if (network.guided) add("guided", guiding);
   }
+  workloads.push_back({"mixture.score", score_isotropic, false});
+  workloads.push_back({"mixture.score_full", score_full, false});
+  workloads.push_back({"mcgdiff.run", particles, false});
   return workloads;
 }
 

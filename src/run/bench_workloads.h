@@ -41,6 +41,12 @@ Workload training(const BenchNetwork& network, const BenchSettings& settings);
 // D_y(x; sigma) of mmps with three iterations, on 25% of the pixels, in slices like sampling
 Workload guiding(const BenchNetwork& network, const BenchSettings& settings);
 
+// The 25-component mixture in 80 dimensions: D(x; sigma), with covariances I or full ones, in slices of 256
+// rows; and mcgdiff, 1,000 particles over 100 steps, of which one row is a particle's step.
+Workload score_isotropic(const BenchSettings& settings);
+Workload score_full(const BenchSettings& settings);
+Workload particles(const BenchSettings& settings);
+
 // "unet": the yardstick of all comparisons. "demo": the network of the prior that the demo ships
 // (examples/demo/train.toml). "mlp": vectors.
 const std::vector<BenchNetwork>& bench_networks();
@@ -48,6 +54,7 @@ const std::vector<BenchNetwork>& bench_networks();
 struct NamedWorkload {
   std::string name;  // "unet.sample"
   std::function<Workload(const BenchSettings&)> make;
+  bool network = true;  // else: work of the CPU in float32, held against its matrix product
 };
 std::vector<NamedWorkload> bench_workloads();
 
