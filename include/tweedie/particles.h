@@ -1,6 +1,6 @@
 #pragma once
-// Posterior samplers by sequential Monte Carlo. MCGdiff and TDS are exact for any prior as particles and steps grow
-// in number, with an unbiased estimate of the evidence of the discretised prior.
+// Posterior samplers by sequential Monte Carlo. MCGdiff and TDS are exact for any prior as particles and
+// steps grow in number, with an unbiased estimate of the evidence of the discretised prior.
 
 #include "tweedie/posterior.h"
 
@@ -60,10 +60,10 @@ struct TdsOptions {
   ParticleOptions smc;
 };
 
-// Filtering posterior sampling by SMC, Dou and Song 2024. A noisy path of y is drawn first, and particles filtered
-// along it. Its weights belong to that path, so they give no evidence. The filter takes the measurement's noise to be
-// new at every level, where it is the same: draws fit a noisy y too closely, the more so the more steps. Without
-// noise it is exact in the limit, on average over chains.
+// Filtering posterior sampling by SMC, Dou and Song 2024. A noisy path of y is drawn first, and particles
+// filtered along it. Its weights belong to that path, so they give no evidence. The filter takes the
+// measurement's noise to be new at every level, where it is the same: draws fit a noisy y too closely, the
+// more so the more steps. Without noise it is exact in the limit, on average over chains.
 struct FpsOptions {
   static constexpr const char* kind = "fps";
   static constexpr int64_t default_steps = 100;
