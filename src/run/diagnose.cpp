@@ -102,6 +102,16 @@ Tensor read_weights(const std::filesystem::path& path, const Inference& inferenc
   return log_weight.to(at::kDouble).reshape({draws, -1});
 }
 
+// The case whose weights are worth the fewest draws; log_weight: (draws, cases)
+Finding worst_weights(const Tensor& log_weight) {
+  Finding worst = weights(log_weight.select(1, 0).contiguous());
+  for (int64_t c = 1; c < log_weight.size(1); ++c) {
+    const Finding next = weights(log_weight.select(1, c).contiguous());
+    if (next.value < worst.value) worst = next;
+  }
+  return worst;
+}
+
 // Variances along the measured directions that a Gaussian prior knows.
 MeasuredVariance known_variance(const Inference& inference) {
   const auto& gaussian = inference.prior.gaussian;
@@ -149,8 +159,8 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
   Diagnosis result;
   std::vector<Finding>& findings = result.findings;
   findings.push_back(finite(x));
-  const Tensor exact = equally_weighted(
-      x.to(at::kDouble), read_weights(run / "log_weight.npy", inference, draws), Noise(config.seed));
+  const Tensor log_weight = read_weights(run / "log_weight.npy", inference, draws);
+  const Tensor exact = equally_weighted(x.to(at::kDouble), log_weight, Noise(config.seed));
   if (measured.likelihood.noise_std() > 0) {
     check_against_noise(exact, inference, findings);
   } else {
@@ -164,10 +174,16 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
     findings.push_back(coverage(exact, measured.truth, options));
   }
   judge_method(run, of_run, exact, findings);
+  if (!log_weight.eq(log_weight[0]).all().item<bool>()) findings.push_back(worst_weights(log_weight));
   if (std::filesystem::exists(run / "ess.npy")) {
     findings.push_back({"steps-enough", Finding::Status::skipped, NAN, std::nullopt,
                         "particles of walks with different steps are not pairs",
                         "compare this run with one of twice the steps: tweedie compare"});
+  } else if (const auto* chain = std::get_if<PosteriorLangevinOptions>(&config.method.rule);
+             chain != nullptr && chain->chains) {
+    findings.push_back({"steps-enough", Finding::Status::skipped, NAN, std::nullopt,
+                        "draws of one chain are no pairs with those of another walk",
+                        "R-hat judges the chains"});
   } else if (inference.steps > 1) {
     const int64_t d = std::min(draws, step_draws), c = std::min(cases, step_cases);
     const Draws half = run_inference(inference, config, context, (inference.steps + 1) / 2, d, c);

@@ -205,7 +205,8 @@ TEST(Particles, HaveThePosteriorOfTheDiscretisedWalk) {
   const auto run = [&](auto options) {
     options.smc.particles = n;
     options.smc.chains = chains;
-    return posterior_sampler(options, schedule(12), {.dtype = at::kDouble})->sample(p, chains * n, Noise(8), {});
+    return posterior_sampler(options, schedule(12), {.dtype = at::kDouble})
+        ->sample(p, chains * n, Noise(8), {});
   };
   const McgdiffLaw mcgdiff = mcgdiff_law(c, schedule(12), 0.3, 1);
   const Draws draws = run(McgdiffOptions{});
@@ -234,6 +235,39 @@ TEST(Particles, NoiselessMeasurementsHoldExactly) {
   const Tensor w = at::softmax(draws.log_weight.select(1, 0), 0).unsqueeze(1);
   const Tensor hidden = (w * x).sum(0) - exact->mean(p.y)[0];
   EXPECT_LT(hidden.norm().item<double>(), 0.08);
+}
+
+// Without noise the path that FPS filters along pins the measured coordinates, and on average over chains the
+// rest is right; with noise it reuses the same y at every level and its draws are too narrow, as its header
+// says.
+TEST(Particles, FpsIsRightWithoutNoiseAndTooNarrowWithIt) {
+  const Correlated c;
+  const int64_t chains = 200, n = 100;
+  FpsOptions options;
+  options.smc.particles = n;
+  options.smc.chains = chains;
+  const auto run = [&](double noise_std) {
+    return posterior_sampler(options, schedule(80), {.dtype = at::kDouble})
+        ->sample(c.problem(noise_std), chains * n, Noise(13), {});
+  };
+  const Draws noiseless = run(0);
+  EXPECT_FALSE(noiseless.log_evidence);
+  const Problem p = c.problem(0);
+  EXPECT_LT(max_difference(at::matmul(noiseless.x.select(1, 0), c.matrix.t()), p.y.expand({chains * n, 2})),
+            1e-9);
+  const GaussianPosterior exact(*c.prior, c.matrix, 0);
+  const Tensor w = noiseless.log_weight.select(1, 0).exp().view({chains, n, 1});  // sums to 1 in each chain
+  const Tensor of_chain = (w * noiseless.x.select(1, 0).view({chains, n, 3})).sum(1);
+  const Tensor error = of_chain.std(0) / std::sqrt(static_cast<double>(chains));
+  EXPECT_LT(((of_chain.mean(0) - exact.mean(p.y)[0]) / error).abs().max().item<double>(), 4.5);
+  // Wrong twin: the prior's mean
+  EXPECT_GT(((of_chain.mean(0) - c.prior->flat_mean()) / error).abs().max().item<double>(), 10);
+
+  const Draws noisy = run(0.3);
+  const GaussianPosterior posterior(*c.prior, c.matrix, 0.3);
+  const Tensor along = at::matmul(noisy.x.select(1, 0), c.matrix.t());
+  const Tensor truth = at::matmul(at::matmul(c.matrix, posterior.covariance()), c.matrix.t()).diagonal();
+  EXPECT_LT((along.var(0) / truth).max().item<double>(), 0.7);
 }
 
 // p(x) p(y | x)^gamma of N(0, 1) and y = x + r n, with posterior variance v = r^2 / (1 + r^2): variance
@@ -287,8 +321,8 @@ TEST(Particles, GenealogyIsKept) {
   McgdiffOptions options;
   options.smc.particles = 64;
   options.smc.ancestors = true;
-  const Draws draws =
-      posterior_sampler(options, schedule(8), {.dtype = at::kDouble})->sample(c.problem(0.3), 64, Noise(12), {});
+  const Draws draws = posterior_sampler(options, schedule(8), {.dtype = at::kDouble})
+                          ->sample(c.problem(0.3), 64, Noise(12), {});
   const ParticleRecord& record = *draws.run.particles;
   Tensor first = at::arange(64, at::kLong);
   for (int64_t k = 0; k < record.ancestors.size(0); ++k)
@@ -314,8 +348,9 @@ TEST(Particles, BadInputIsRefusedAndHopelessWeightsAreReported) {
   Problem nan = c.problem(0.3);
   nan.y[0][0] = NAN;
   expect_error([&] { run({}, 10, nan); }, {"measurement.y"});
-  expect_error([&] { posterior_sampler(TdsOptions{}, schedule(8), {})->sample(c.problem(0), 10, Noise(1), {}); },
-               {"measurement.noise.std", "tds", "mcgdiff"});
+  expect_error(
+      [&] { posterior_sampler(TdsOptions{}, schedule(8), {})->sample(c.problem(0), 10, Noise(1), {}); },
+      {"measurement.noise.std", "tds", "mcgdiff"});
   // A measurement so far off that every weight underflows, float64 logarithms or not
   Problem far = c.problem(0.3);
   far.y.fill_(1e200);
