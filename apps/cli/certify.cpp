@@ -16,7 +16,7 @@ void add_certify(CLI::App& app, Shared& shared, Action& action) {
   };
   const auto flags = std::make_shared<Flags>();
   command->add_flag("--full", flags->full,
-                    "256 evaluations, 1000 draws, 4 cases (else 128, 400, 2), and the mixture benchmark");
+                    "256 evaluations, 500 draws, 4 cases (else 128, 400, 2), and the mixture benchmark");
   command->add_flag("--mixture", flags->mixture, "the mixture benchmark alone, without the ladder");
   command->add_option("--problems", flags->problems, "of each cell of the mixture benchmark (20)")
       ->type_name("N");
@@ -32,7 +32,7 @@ void add_certify(CLI::App& app, Shared& shared, Action& action) {
   command->callback([=, &shared, &action] {
     action = [=, &shared] {
       CertifyOptions options;
-      if (flags->full) options = {.evaluations = 256, .draws = 1000, .cases = 4};
+      if (flags->full) options = {.evaluations = 256, .draws = 500, .cases = 4};
       options.evaluations = flags->evaluations.value_or(options.evaluations);
       options.draws = flags->draws.value_or(options.draws);
       options.cases = flags->cases.value_or(options.cases);
@@ -41,7 +41,7 @@ void add_certify(CLI::App& app, Shared& shared, Action& action) {
         options.mixture->problems = flags->problems.value_or(options.mixture->problems);
         if (options.mixture->problems < 1)
           throw Error("--problems", fmt::format("{}: at least 1 is needed", options.mixture->problems));
-        options.mixture->large = flags->full;
+        options.mixture->large = true;
         options.ladder = !flags->mixture;
       }
       options.seed = shared.seed.value_or(options.seed);

@@ -10,7 +10,7 @@
 namespace tweedie {
 
 struct MixtureBenchmarkOptions {
-  int64_t problems = 20;  // of each cell
+  int64_t problems = 20;  // of each cell; a quarter above 80 dimensions
   int64_t draws = 2000;   // particle methods: two chains of half as many
   uint64_t seed = 1;
   bool large = false;  // d = 400 and 800 too
