@@ -94,6 +94,21 @@ TWEEDIE_INLINE void transpose(typename Lanes<Value>::Type* v) {
   transpose_blocks<1, Lanes<Value>::count>(v);
 }
 
+template <int half, class V, int... lane>
+TWEEDIE_INLINE V fold(V v, std::integer_sequence<int, lane...> all) {
+  v += __builtin_shufflevector(v, v, (lane ^ half)...);
+  if constexpr (half == 1) {
+    return v;
+  } else {
+    return fold<half / 2>(v, all);
+  }
+}
+template <class Value>
+TWEEDIE_INLINE Value sum_lanes(typename Lanes<Value>::Type v) {
+  constexpr int count = Lanes<Value>::count;
+  return fold<count / 2>(v, std::make_integer_sequence<int, count>())[0];
+}
+
 // exp(x) where x is in +-87 (float) or +-700 (double), saturating outside; relative error 2e-7 or 4e-15. 2^n
 // by exponent bits, the rest by its Taylor polynomial on +-ln(2)/2.
 TWEEDIE_INLINE Lanes<float>::Type exp_lanes(Lanes<float>::Type x) {

@@ -9,6 +9,9 @@
 #include <cstring>
 #include <vector>
 
+// A product and its sum are rounded one by one, so that a x + b is exactly 0 where x is its group's mean.
+#pragma STDC FP_CONTRACT OFF
+
 namespace tweedie {
 
 namespace {

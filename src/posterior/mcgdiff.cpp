@@ -12,6 +12,7 @@
 // and the prior's step for everything else. A coordinate whose level lies above the schedule's first is
 // weighted by its likelihood at the end.
 
+#include "posterior/mcgdiff_kernels.h"
 #include "posterior/particle_engine.h"
 #include "posterior/prior_step.h"
 #include "posterior/singular.h"
@@ -30,10 +31,10 @@ namespace {
 
 class Mcgdiff final : public ParticleModel {
  public:
-  // basis and v (in the particles' dtype) outlive the model; y: (*codomain)
+  // basis and v (in the particles' dtype, its columns contiguous) outlive the model; y: (*codomain)
   Mcgdiff(const McgdiffOptions& options, const Denoiser& prior, const NoiseSchedule& schedule,
           const SingularBasis& basis, const Tensor& v, const Tensor& y)
-      : prior_(prior), schedule_(schedule), basis_(basis), v_(v), target_(basis.target(y)) {
+      : prior_(prior), schedule_(schedule), basis_(basis), v_(v), target_(basis.target(y).contiguous()) {
     const double* sigma = schedule.sigma.data_ptr<double>();
     for (int64_t k = 0; k < schedule.steps(); ++k) steps_.emplace_back(sigma[k], sigma[k + 1], options.eta);
     log_constant_ = basis.log_jacobian(y);
@@ -45,7 +46,7 @@ class Mcgdiff final : public ParticleModel {
     Tensor x = noise.normal({rows, v_.size(0)}, v_.scalar_type()) * std;
     const int64_t active = count_active(0);
     if (active == 0) return {x, {}};
-    const Tensor variance = potential_variance(0, active), target = target_.narrow(0, 0, active);
+    const Tensor variance = potential_variances(0, active), target = target_.narrow(0, 0, active);
     const Tensor gain = std * std / (std * std + variance);
     draw_towards(x, x, gain * target, (variance * gain).sqrt() / std - 1, active);
     const Tensor log_z = log_normal(target, std * std + variance).sum();
@@ -56,12 +57,14 @@ class Mcgdiff final : public ParticleModel {
     const PriorStep& step = steps_[k];
     Shape shape = prior_.shape();
     shape.insert(shape.begin(), x.size(0));
-    Tensor m = step.mean(x, prior_.mean(x.view(shape), step.from).flatten(1));
+    const Tensor denoised = prior_.mean(x.view(shape), step.from).flatten(1);
     const int64_t active = count_active(k + 1);
+    if (active > 0 && active <= few_guided) return look_at_few(x, denoised.contiguous(), k, active);
+    Tensor m = step.mean(x, denoised);
     if (active == 0) return {{}, m, {}};
     const Tensor target = target_.narrow(0, 0, active);
-    const Tensor before = potential_variance(k, active),
-                 after = step.variance() + potential_variance(k + 1, active);
+    const Tensor before = potential_variances(k, active),
+                 after = step.variance() + potential_variances(k + 1, active);
     // With a noiseless measurement and neither noise nor floor left, the last weight is floored at the level
     // before.
     const Tensor predicted = at::where(after.gt(0), after, at::full({}, step.from * step.from, at::kDouble));
@@ -73,15 +76,16 @@ class Mcgdiff final : public ParticleModel {
 
   Particles move(const Tensor& m, int64_t k, Noise& noise) const override {
     const PriorStep& step = steps_[k];
-    Tensor x = m;
     const int64_t active = count_active(k + 1);
+    if (active > 0 && active <= few_guided) return move_few(m, k, active, noise);
+    Tensor x = m;
     Tensor z;
     if (step.std > 0) {
       z = noise.normal(m.sizes(), m.scalar_type());
       x = at::add(m, z, step.std);
     }
     if (active == 0) return {x, {}};
-    const Tensor target = target_.narrow(0, 0, active), variance = potential_variance(k + 1, active);
+    const Tensor target = target_.narrow(0, 0, active), variance = potential_variances(k + 1, active);
     const Tensor total = step.variance() + variance;
     // 0 / 0: nothing but the measurement decides
     const Tensor gain = at::where(total.gt(0), step.variance() / total, at::ones_like(total));
@@ -104,6 +108,46 @@ class Mcgdiff final : public ParticleModel {
   double log_constant() const override { return log_constant_; }
 
  private:
+  // look() and move() where few coordinates are guided: the same sums, row by row.
+  Look look_at_few(const Tensor& x, const Tensor& denoised, int64_t k, int64_t active) const {
+    const PriorStep& step = steps_[k];
+    GuidedWeight weight[few_guided];
+    for (int64_t i = 0; i < active; ++i) {
+      const double after = step.variance() + potential_variance(k + 1, i);
+      weight[i] = {target(i), potential_variance(k, i), after > 0 ? after : step.from * step.from};
+    }
+    const Tensor log_factor = at::empty({x.size(0)}, at::kDouble);
+    with_values([&](auto zero) {
+      using Value = decltype(zero);
+      weigh_rows<Value>({x.size(0), x.size(1), active, v_.data_ptr<Value>()}, x.data_ptr<Value>(), step.keep,
+                        weight, denoised.data_ptr<Value>(), log_factor.data_ptr<double>());
+    });
+    return {log_factor, denoised, {}};
+  }
+
+  Particles move_few(const Tensor& m, int64_t k, int64_t active, Noise& noise) const {
+    const PriorStep& step = steps_[k];
+    GuidedMove moves[few_guided];
+    for (int64_t i = 0; i < active; ++i) {
+      const double variance = potential_variance(k + 1, i), total = step.variance() + variance;
+      const double gain =
+          total > 0 ? step.variance() / total : 1;  // 0 / 0: nothing but the measurement decides
+      moves[i] = {target(i), gain, std::sqrt(variance * gain) - step.std};
+    }
+    const Tensor x = step.std > 0 ? noise.normal(m.sizes(), m.scalar_type()) : at::zeros_like(m);
+    with_values([&](auto zero) {
+      using Value = decltype(zero);
+      move_rows<Value>({m.size(0), m.size(1), active, v_.data_ptr<Value>()}, m.data_ptr<Value>(), step.std,
+                       moves, x.data_ptr<Value>());
+    });
+    return {x, {}};
+  }
+
+  template <class Visit>
+  void with_values(const Visit& visit) const {
+    v_.scalar_type() == at::kDouble ? visit(0.0) : visit(0.0F);
+  }
+
   // Coordinates are sorted by level, so those still guided at sigma[k] come first.
   int64_t count_active(int64_t k) const {
     const double sigma = schedule_.sigma.data_ptr<double>()[k];
@@ -115,11 +159,17 @@ class Mcgdiff final : public ParticleModel {
   }
 
   // v_i(sigma[k])
-  Tensor potential_variance(int64_t k, int64_t active) const {
-    const double sigma = schedule_.sigma.data_ptr<double>()[k];
-    const Tensor gap = sigma * sigma - basis_.level.narrow(0, 0, active).square();
-    return gap.masked_fill(gap.lt(1e-9 * sigma * sigma), 0) + floor_.narrow(0, 0, active);
+  double potential_variance(int64_t k, int64_t i) const {
+    const double sigma = schedule_.sigma.data_ptr<double>()[k], level = basis_.level.data_ptr<double>()[i];
+    const double gap = sigma * sigma - level * level;
+    return (gap < 1e-9 * sigma * sigma ? 0 : gap) + floor_.data_ptr<double>()[i];
   }
+  Tensor potential_variances(int64_t k, int64_t active) const {
+    const Tensor result = at::empty({active}, at::kDouble);
+    for (int64_t i = 0; i < active; ++i) result.data_ptr<double>()[i] = potential_variance(k, i);
+    return result;
+  }
+  double target(int64_t i) const { return target_.data_ptr<double>()[i]; }
 
   Tensor coordinates(const Tensor& x, int64_t active) const {
     return at::matmul(x, v_.narrow(1, 0, active)).to(at::kDouble);
@@ -140,7 +190,7 @@ class Mcgdiff final : public ParticleModel {
   const Denoiser& prior_;
   const NoiseSchedule& schedule_;
   const SingularBasis& basis_;
-  const Tensor& v_;  // (d, k)
+  const Tensor& v_;  // (d, k), column by column
   Tensor target_;    // (k)
   Tensor floor_;     // (k): kappa (1 + level^2)
   std::vector<PriorStep> steps_;
@@ -195,7 +245,7 @@ class McgdiffSampler final : public PosteriorSampler {
     basis.level = basis.level.contiguous();
     const NoiseSchedule schedule =
         through_levels(schedule_, basis.level, std::max<int64_t>(2, schedule_.steps()), gathered);
-    const Tensor v = basis.svd.v.to(draw_.dtype).contiguous();
+    const Tensor v = basis.svd.v.to(draw_.dtype).t().contiguous().t();
     const ParticleRun run{problem.prior->shape(), schedule.steps(), true, [&](int64_t c, const Noise&) {
                             return std::make_unique<Mcgdiff>(options_, *problem.prior, schedule, basis, v,
                                                              problem.y[c]);

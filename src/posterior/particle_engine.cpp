@@ -32,7 +32,7 @@ struct Chain {
   std::vector<Noise> moves;  // of each slice
   Noise choices;             // of the resampling
   Tensor carry, next_carry;  // (N, c)
-  Tensor twist, next_twist;  // (N) float64
+  Tensor twist, next_twist;  // (N) float64; undefined where there is none
   Tensor x;                  // (N, d), at the end
   Tensor log_weight;         // (N) float64, since the last resampling
   Tensor ancestor;           // (N): of each particle, one step back
@@ -108,8 +108,8 @@ class Engine {
                 .choices = chain_noise(i % cases_, i / cases_).stream(Stream::resampling),
                 .carry = {},
                 .next_carry = {},
-                .twist = at::zeros({n}, at::kDouble),
-                .next_twist = at::zeros({n}, at::kDouble),
+                .twist = {},
+                .next_twist = {},
                 .x = {},
                 .log_weight = at::zeros({n}, at::kDouble),
                 .ancestor = at::arange(n, at::kLong),
@@ -118,6 +118,10 @@ class Engine {
     chain.model = run_.model(chain.c, chain_noise(chain.c, chain.chain));
     chain.carry = at::empty({n, chain.model->carried()}, at::TensorOptions().dtype(draw_.dtype));
     chain.next_carry = at::empty_like(chain.carry);
+    if (chain.model->twisted()) {
+      chain.twist = at::zeros({n}, at::kDouble);
+      chain.next_twist = at::zeros({n}, at::kDouble);
+    }
     chain.x = at::empty({n, dimension_}, at::TensorOptions().dtype(draw_.dtype));
     const Noise of_moves = noise_.stream(Stream::sampler);
     for (int64_t s = 0; s < slices_; ++s) {
@@ -212,7 +216,7 @@ class Engine {
     const Tensor parents = chain.ancestor.narrow(0, begin, rows);
     const auto moved = chain.model->move(chain.carry.index_select(0, parents), k, chain.moves[s]);
     add(chain, s, moved.log_factor);
-    add(chain, s, -chain.twist.index_select(0, parents));
+    if (chain.twist.defined()) add(chain, s, -chain.twist.index_select(0, parents));
     if (k + 1 < run_.steps) {
       look(chain, s, moved.x, k + 1);
     } else {

@@ -31,8 +31,9 @@ class ParticleModel {
   // (R) float64, the last factor of the weight; undefined: 0
   virtual Tensor finish(const Tensor& x) const = 0;
 
-  virtual int64_t carried() const = 0;      // c
-  virtual double log_constant() const = 0;  // of the evidence
+  virtual int64_t carried() const = 0;            // c
+  virtual bool twisted() const { return false; }  // does look() give a log_twist?
+  virtual double log_constant() const = 0;        // of the evidence
 };
 
 struct ParticleRun {

@@ -78,6 +78,7 @@ class Tds final : public ParticleModel {
   }
 
   int64_t carried() const override { return 2 * dimension(); }
+  bool twisted() const override { return s_.options.twist != TdsOptions::Twist::bootstrap; }
   double log_constant() const override { return 0; }
 
  private:

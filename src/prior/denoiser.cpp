@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
+
 namespace tweedie {
 
 namespace {
@@ -23,12 +25,17 @@ Tensor broadcastable(const Denoiser& denoiser, const Tensor& x, const Tensor& si
                             to_string(sigma.sizes()), x.size(0)));
   }
   const Tensor values = sigma.to(x.options());
+  if (sigma.dim() == 0) {
+    const double value = values.item<double>();
+    if (!(value > 0 && std::isfinite(value)))
+      throw Error("denoiser.sigma", fmt::format("{}, but a finite noise level above 0 is needed", value));
+    return values;
+  }
   const Tensor good = values.gt(0).logical_and(values.isfinite());
   if (!good.all().item<bool>()) {
     const double value = values.masked_select(good.logical_not())[0].item<double>();
     throw Error("denoiser.sigma", fmt::format("{}, but a finite noise level above 0 is needed", value));
   }
-  if (sigma.dim() == 0) return values;
   Shape shape(x.dim(), 1);
   shape[0] = x.size(0);
   return values.reshape(shape);

@@ -267,26 +267,48 @@ MixturePrior::Terms MixturePrior::terms(const Tensor& x, const Tensor& sigma) co
   return {c, x.flatten(1).to(c.mean.options()), variance_of(sigma).to(c.mean.options())};
 }
 
+namespace {
+
+// The components at one noise level, as MixtureView has them
+template <class Value>
+struct Level {
+  std::vector<Value> offset, precision, shrink;
+
+  // spread: (K) of isotropic components, or (K, d) along their axes
+  static Level of(const Tensor& log_weight, const Tensor& spread, int64_t dimension, Value sigma) {
+    const int64_t count = log_weight.size(0), axes = spread.numel() / count;
+    const Value *weight = log_weight.data_ptr<Value>(), *variance = spread.data_ptr<Value>();
+    Level level{std::vector<Value>(count), std::vector<Value>(count * axes),
+                std::vector<Value>(count * axes)};
+    for (int64_t k = 0; k < count; ++k) {
+      Value log_det = 0;
+      for (int64_t i = k * axes; i < (k + 1) * axes; ++i) {
+        const Value s = variance[i] + sigma * sigma;
+        level.precision[i] = 1 / s;
+        level.shrink[i] = variance[i] / s;
+        log_det += std::log(s);
+      }
+      level.offset[k] = weight[k] - log_det * static_cast<Value>(dimension) / static_cast<Value>(2 * axes);
+    }
+    return level;
+  }
+};
+
+}  // namespace
+
 std::optional<Tensor> MixturePrior::fast_mean(const Tensor& x, const Tensor& sigma) const {
   const Components& c = in(x);
   if (sigma.dim() != 0 || !x.device().is_cpu() || x.requires_grad() ||
       x.scalar_type() != c.mean.scalar_type() || !(c.isotropic() || (c.spans() && c.basis.defined()))) {
     return std::nullopt;
   }
-  const Tensor& spread = c.isotropic() ? c.rest : c.value;
-  const Tensor rows = x.flatten(1).contiguous(), s = spread + sigma.square();
-  const Tensor precision = s.reciprocal(), shrink = spread * precision;
-  const Tensor half_log_det =
-      c.isotropic() ? 0.5 * static_cast<double>(c.dimension()) * s.log() : 0.5 * s.log().sum(1);
-  const Tensor offset = c.log_weight - half_log_det;
+  const Tensor rows = x.flatten(1).contiguous();
   const auto run = [&](auto zero) {
     using Value = decltype(zero);
-    const MixtureView<Value> view{c.count(),
-                                  c.dimension(),
-                                  c.mean.data_ptr<Value>(),
-                                  offset.data_ptr<Value>(),
-                                  precision.data_ptr<Value>(),
-                                  shrink.data_ptr<Value>()};
+    const auto level =
+        Level<Value>::of(c.log_weight, c.isotropic() ? c.rest : c.value, c.dimension(), sigma.item<Value>());
+    const MixtureView<Value> view{c.count(),           c.dimension(),          c.mean.data_ptr<Value>(),
+                                  level.offset.data(), level.precision.data(), level.shrink.data()};
     if (c.isotropic()) {
       Tensor mean = at::empty_like(rows);
       isotropic_mean<Value>(view, rows.data_ptr<Value>(), rows.size(0), mean.data_ptr<Value>(), nullptr);

@@ -10,6 +10,14 @@ namespace tweedie {
 
 namespace {
 
+// exp(x), x <= 0, and 0 below what could matter in a sum with exp(0): subnormal numbers, which products of
+// such weights may be, cost a hundred times as much.
+template <class Value, class V = typename Lanes<Value>::Type>
+TWEEDIE_INLINE V weight_lanes(V x) {
+  constexpr Value least = sizeof(Value) == 4 ? -60 : -600;
+  return x < least ? V{} : exp_lanes(x);
+}
+
 // logit_k of `block` components from k on, one row of x (d) in each lane: together, so that a coordinate of x
 // is read once for all, and their sums wait less for one another.
 template <int block, class Value, class V = typename Lanes<Value>::Type>
@@ -49,7 +57,7 @@ TWEEDIE_INLINE void isotropic_lanes(const MixtureView<Value>& m, const V* x, V* 
   V top = broadcast(-std::numeric_limits<Value>::infinity());
   for (k = 0; k < count; ++k) top = r[k] > top ? r[k] : top;
   V total = {}, of_x = {};
-  for (k = 0; k < count; ++k) total += r[k] = exp_lanes(r[k] - top);
+  for (k = 0; k < count; ++k) total += r[k] = weight_lanes<Value>(r[k] - top);
   const V scale = 1 / total;
   // D = sum_k r_k (1 - c_k) m_k + (sum_k r_k c_k) x
   for (k = 0; k < count; ++k) {
@@ -111,13 +119,6 @@ TWEEDIE_INLINE void isotropic_rows(const MixtureView<Value>& m, const Value* x, 
   }
 }
 
-template <class V>
-TWEEDIE_INLINE auto sum_lanes(V v) {
-  auto sum = v[0];
-  for (size_t i = 1; i < sizeof(V) / sizeof(sum); ++i) sum += v[i];
-  return sum;
-}
-
 template <class Value>
 TWEEDIE_INLINE void spanned_rows(const MixtureView<Value>& m, const Value* projected, int64_t rows, Value* p,
                                  Value* responsibility) {
@@ -140,7 +141,7 @@ TWEEDIE_INLINE void spanned_rows(const MixtureView<Value>& m, const Value* proje
         sum += v * v * w;
         __builtin_memcpy(at + j, &v, sizeof v);
       }
-      Value square = sum_lanes(sum);
+      Value square = sum_lanes<Value>(sum);
       for (; j < d; ++j) {
         at[j] -= origin[j];
         square += at[j] * at[j] * precision[j];
@@ -150,7 +151,7 @@ TWEEDIE_INLINE void spanned_rows(const MixtureView<Value>& m, const Value* proje
     Value top = r[0];
     for (int64_t k = 1; k < m.count; ++k) top = std::max(top, r[k]);
     Value total = 0;
-    for (int64_t k = 0; k < m.count; ++k) total += r[k] = exp_lanes(broadcast(r[k] - top))[0];
+    for (int64_t k = 0; k < m.count; ++k) total += r[k] = weight_lanes<Value>(broadcast(r[k] - top))[0];
     for (int64_t k = 0; k < m.count; ++k) {
       r[k] /= total;
       Value* at = p + (row * m.count + k) * d;

@@ -51,7 +51,8 @@ TEST(Bench, NamesAreThoseOfTheContract) {
   std::vector<std::string> names;
   for (const NamedWorkload& workload : bench_workloads()) names.push_back(workload.name);
   EXPECT_THAT(names, IsSupersetOf({"unet.sample", "unet.train", "unet.guided", "demo.sample", "demo.train",
-                                   "demo.guided", "mlp.sample", "mlp.train"}));
+                                   "demo.guided", "mlp.sample", "mlp.train", "mixture.score",
+                                   "mixture.score_full", "mcgdiff.run"}));
   EXPECT_EQ(std::set(names.begin(), names.end()).size(), names.size());
 }
 
