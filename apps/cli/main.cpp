@@ -2,6 +2,7 @@
 // resources, 130 interrupted.
 
 #include "cli.h"
+#include "core/blas.h"
 #include "core/workers.h"
 #include "io/config.h"
 #include "progress_line.h"
@@ -107,6 +108,7 @@ int run(int argc, char** argv) {
 }  // namespace tweedie::cli
 
 int main(int argc, char** argv) {
+  tweedie::wake_blas();
   using namespace tweedie;
   cli::keep_memory();
   cli::listen_for_interrupts();
