@@ -74,14 +74,16 @@ class Engine {
     std::unique_ptr<ParticleModel> probe = run_.model(0, chain_noise(0, 0));
     const int64_t size = draw_.dtype == at::kDouble ? 8 : 4, n = options_.particles;
     const int64_t bytes = n * (size * (2 * probe->carried() + dimension_) + 8 * 6);
-    if (draw_.memory > 0 && bytes > draw_.memory) {
+    const int64_t results = x.nbytes() + log_weight.nbytes();
+    if (draw_.memory > 0 && results + bytes > draw_.memory) {
       throw Error("--memory",
-                  fmt::format("{} bytes, but one chain of {} particles takes {}", draw_.memory, n, bytes),
+                  fmt::format("{} bytes, but one chain of {} particles takes {}, and all results {}",
+                              draw_.memory, n, bytes, results),
                   ErrorKind::resources);
     }
     // A few chains beyond the threads keep them busy.
     int64_t together = std::max<int64_t>(1, std::min<int64_t>(all, 4 * workers_.threads()));
-    if (draw_.memory > 0) together = std::min(together, draw_.memory / bytes);
+    if (draw_.memory > 0) together = std::min(together, (draw_.memory - results) / bytes);
     for (int64_t begin = 0; begin < all; begin += together) {
       std::vector<Chain> group;
       for (int64_t i = begin; i < std::min(all, begin + together); ++i) group.push_back(begin_chain(i));

@@ -310,7 +310,7 @@ TEST(Particles, BitsDoNotDependOnThreadsOrMemory) {
     return posterior_sampler(options, schedule(8), draw)->sample(p, 1200, Noise(11), {});
   };
   const Draws one = run({.threads = 1}), two = run({.threads = 2}),
-              tight = run({.threads = 2, .memory = 40'000});
+              tight = run({.threads = 2, .memory = 110'000});
   EXPECT_TRUE(one.x.equal(two.x) && one.log_weight.equal(two.log_weight));
   EXPECT_TRUE(one.x.equal(tight.x) && one.log_weight.equal(tight.log_weight));
   expect_error([&] { run({.memory = 1000}); }, {"--memory", "1000 bytes", "300 particles"});
