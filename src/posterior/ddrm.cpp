@@ -13,13 +13,12 @@
 
 #include "core/rows.h"
 #include "core/shape.h"
-#include "posterior/guided_denoiser.h"
-#include "posterior/slices.h"
+#include "posterior/loop.h"
+#include "posterior/singular.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cmath>
 
 namespace tweedie {
@@ -46,7 +45,7 @@ DdrmStep::DdrmStep(const DdrmOptions& options, const Svd& svd, const Tensor& y, 
   const auto keep = [&](const Tensor& t) { return t.to(state).contiguous(); };
   v_ = keep(svd.v);
   vt_ = keep(svd.v.t());
-  y_ = keep(row_matmul(y.flatten(1).to(at::kCPU, at::kDouble), svd.u.contiguous()) / svd.s);
+  y_ = keep(singular_target(svd, y));
   noise_std_ = keep(noise_std / svd.s);
 }
 
@@ -85,33 +84,22 @@ DdrmSampler::DdrmSampler(const DdnmPlusOptions& options, NoiseSchedule schedule,
 Draws DdrmSampler::sample(const Problem& problem, int64_t draws, const Noise& noise,
                           const Observer& observer) const {
   const LinearOperator& a = require_linear(problem.likelihood, start_at_y_ ? "ddrm" : "ddnm-plus");
-  require_batch_of(problem.y, a.codomain(), "measurement.y");
-  require_finite(problem.y, "measurement.y");
-  const auto begin = std::chrono::steady_clock::now();
   const Svd svd = svd_of(a);
-  const Shape shape = problem.prior->shape();
   const auto* sigma = schedule_.sigma.data_ptr<double>();
-  const auto walk = [&](const Slice& slice) {
-    const DdrmStep sampler(options_, svd, slice.rows_of(problem.y), problem.likelihood.noise_std(),
-                           at::TensorOptions().dtype(draw_.dtype).device(draw_.device));
-    Noise start = slice.noise().stream(Stream::initial), moves = slice.noise().stream(Stream::sampler);
-    const Tensor z = start.normal(with_batch(slice.rows(), shape), draw_.dtype).to(draw_.device);
+  const auto walk = [&](const LoopRows& rows) {
+    const DdrmStep sampler(options_, svd, rows.slice.rows_of(problem.y), problem.likelihood.noise_std(),
+                           rows.y.options());
+    Noise moves = rows.moves();
+    const Tensor z = rows.start(1);
     Tensor x = start_at_y_ ? sampler.start(z, sigma[0], schedule_.initial_std) : z * schedule_.initial_std;
     for (int64_t k = 0; k < schedule_.steps(); ++k) {
-      x = sampler.step(*problem.prior, x, sigma[k], sigma[k + 1], moves);
-      slice.step_done(x);
+      x = sampler.step(rows.prior, x, sigma[k], sigma[k + 1], moves);
+      rows.applied(2);  // V and V^T
+      rows.slice.step_done(x);
     }
     return x;
   };
-  Draws result;
-  RunRecord& run = result.run;
-  result.x =
-      draw_slices(walk, schedule_.steps(), shape, draws, problem.cases(), noise, observer, draw_, &run);
-  result.log_weight = at::zeros({draws, problem.cases()}, at::kDouble);
-  run.steps = schedule_.steps();
-  run.network_evaluations = static_cast<double>(run.steps);
-  run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  return result;
+  return run_loop({problem, draws, noise, observer, draw_, schedule_.steps()}, walk);
 }
 
 }  // namespace tweedie

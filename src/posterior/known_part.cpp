@@ -2,6 +2,7 @@
 
 #include "core/rows.h"
 #include "core/shape.h"
+#include "posterior/singular.h"
 
 #include <ATen/ATen.h>
 
@@ -39,16 +40,15 @@ bool is_mask(const LinearOperator& a) {
 KnownPart::KnownPart(const LinearOperator& a, double noise_std, const DrawOptions& options)
     : a_(a), noise_std_(noise_std) {
   if (has_orthonormal_rows(a)) return;
-  const Svd svd = svd_of(a);
-  v_ = svd.v.to(options.device, options.dtype).contiguous();
+  svd_ = svd_of(a);
+  v_ = svd_->v.to(options.device, options.dtype).contiguous();
   vt_ = v_.t().contiguous();
-  scaled_u_ = (svd.u / svd.s).to(options.device);  // in float64, since 1 / s may be large
-  tau_ = (noise_std / svd.s).to(options.device);
+  tau_ = (noise_std / svd_->s).to(options.device);
 }
 
 Tensor KnownPart::target(const Tensor& y) const {
   if (orthonormal()) return y;
-  return row_matmul(y.flatten(1).to(at::kDouble), scaled_u_).to(y.scalar_type());
+  return singular_target(*svd_, y).to(y.device(), y.scalar_type());
 }
 
 Tensor KnownPart::overwrite(const LoopRows& rows, const Tensor& x, const Tensor& target, double t,

@@ -14,7 +14,7 @@ class KnownPart {
   // Throws Error where A A^T is not I and A is too large to be decomposed.
   KnownPart(const LinearOperator& a, double noise_std, const DrawOptions& options);
 
-  bool orthonormal() const { return !v_.defined(); }
+  bool orthonormal() const { return !svd_; }
   Tensor target(const Tensor& y) const;  // for each row
   // x with its known part moved to the target at level t: weight 1 overwrites it. Two applications.
   Tensor overwrite(const LoopRows& rows, const Tensor& x, const Tensor& target, double t, double weight,
@@ -23,8 +23,9 @@ class KnownPart {
  private:
   const LinearOperator& a_;
   double noise_std_;
-  // V (d, k), V^T; U diag(1 / s) (m, k) and tau (k) float64; undefined where A A^T = I
-  Tensor v_, vt_, scaled_u_, tau_;
+  // Where A A^T is not I: the decomposition, V (d, k) and V^T as the state's, tau (k) float64 on its device
+  std::optional<Svd> svd_;
+  Tensor v_, vt_, tau_;
 };
 
 // A A^T = I with A^T A diagonal: a selection of coordinates.

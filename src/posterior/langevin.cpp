@@ -4,15 +4,14 @@
 //   g  = (D(x; sigma) - x) / sigma^2 + (dh/dx)^T (y - h(x)) / v
 //   x' = x + step M g + sqrt(2 step) xi,   xi ~ N(0, M),   M^{-1} = I / sigma^2 + A^T A / v
 // -log p_sigma has curvature at most 1 / sigma^2, so M times the target's is at most I. For linear A a draw
-// of xi is M (n / sigma + A^T n' / sqrt(v)). MALA (Roberts and Tweedie 1996) takes x' with probability
-//   min(1, p(x') q(x | x') / (p(x) q(x' | x))),   log q(x' | x) = -|x' - x - step M g|^2 / (4 step) in
-//   M^{-1}.
+// of xi is M (n / sigma + A^T n' / sqrt(v)). With metropolis, MALA in the metric M.
 
 #include "tweedie/langevin_posterior.h"
 
 #include "core/rows.h"
 #include "core/shape.h"
 #include "posterior/local_posterior.h"
+#include "sampler/langevin.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -35,6 +34,12 @@ class Level {
         (rows_.prior.mean(x, sigma_) - x) / (sigma_ * sigma_) + rows_.data_gradient(x) / per_row(v_, x);
     return times_metric(g);
   }
+  Metric metric() const {
+    return {[this](const Tensor& x, Noise& noise) { return shake(x, noise); },
+            [this](const Tensor& w) { return squared_length(w); }};
+  }
+
+ private:
   // xi ~ N(0, M)
   Tensor shake(const Tensor& x, Noise& noise) const {
     const Tensor n = noise.normal_like(x);
@@ -50,8 +55,6 @@ class Level {
     const Tensor aw = a_->apply(w);
     return row_dot(w, w) / (sigma_ * sigma_) + row_dot(aw, aw) / v_;
   }
-
- private:
   Tensor curvature() const { return 1 / (sigma_ * sigma_) + norm2_ / v_; }
   Tensor times_metric(const Tensor& b) const {
     if (a_ == nullptr) return b / per_row(curvature(), b);
@@ -96,29 +99,33 @@ class PosteriorLangevin final : public PosteriorSampler {
           const Tensor norm2 = norm.at(rows, x);
           const Tensor v = noise_variance + std::pow(options_.gamma * sigma, 2) * norm2;
           const Level target(rows, a, sigma, v, norm2);
-          x = x + options_.step * target.drift(x) +
-              std::sqrt(2 * options_.step) * target.shake(x, noise_of_moves);
+          x = langevin_move(x, target.drift(x), options_.step, noise_of_moves, target.metric());
           rows.slice.step_done(x);
         }
       }
-      const Level target(rows, a, last_level(), rows.each(noise_variance), norm.at(rows, x));
-      const auto log_density = [&](const Tensor& at) {
+      const Level level(rows, a, last_level(), rows.each(noise_variance), norm.at(rows, x));
+      const Metric metric = level.metric();
+      const Target target = [&](const Tensor& at) -> LogDensity {
         rows.applied(1);
-        return density->log_prob(at, last_level()) + problem.likelihood.log_prob(rows.y, at);
+        return {density->log_prob(at, last_level()) + problem.likelihood.log_prob(rows.y, at),
+                level.drift(at)};
       };
-      Chain chain{x, options_.metropolis || moves > 0 ? target.drift(x) : Tensor(), {}};
-      if (options_.metropolis) chain.log_density = log_density(x);
+      std::optional<ChainState> chain;
+      if (options_.metropolis && moves > 0) chain = start_chain(target, x);
       std::vector<Tensor> draws_of_rows;
       for (int64_t i = 0; i <= moves; ++i) {
         if (i > 0) {
-          const int64_t taken = options_.metropolis ? metropolis(chain, target, log_density, noise_of_moves)
-                                                    : unadjusted(chain, target, noise_of_moves);
-          accepted += taken;
-          proposed += rows.slice.rows();
-          rows.slice.step_done(chain.x);
+          if (chain) {
+            accepted +=
+                mala_move(target, *chain, options_.step, noise_of_moves, metric).sum().item<int64_t>();
+            proposed += rows.slice.rows();
+            x = chain->x;
+          } else {
+            x = langevin_move(x, level.drift(x), options_.step, noise_of_moves, metric);
+          }
+          rows.slice.step_done(x);
         }
-        if (i >= options_.warmup && (i - options_.warmup) % options_.thin == 0)
-          draws_of_rows.push_back(chain.x);
+        if (i >= options_.warmup && (i - options_.warmup) % options_.thin == 0) draws_of_rows.push_back(x);
       }
       return at::stack(draws_of_rows, 1);
     };
@@ -133,47 +140,13 @@ class PosteriorLangevin final : public PosteriorSampler {
     for (double* work : {&record.network_evaluations, &record.network_vjps, &record.operator_applications})
       *work /= static_cast<double>(kept);
     record.chains = chains;
-    if (options_.metropolis && proposed > 0) {
+    if (proposed > 0) {
       record.acceptance_rate = static_cast<double>(accepted.load()) / static_cast<double>(proposed.load());
     }
     return result;
   }
 
  private:
-  struct Chain {
-    Tensor x, drift, log_density;  // of x; the density only where moves can be rejected
-  };
-
-  Tensor propose(const Chain& chain, const Level& target, Noise& noise) const {
-    return chain.x + options_.step * chain.drift +
-           std::sqrt(2 * options_.step) * target.shake(chain.x, noise);
-  }
-
-  int64_t unadjusted(Chain& chain, const Level& target, Noise& noise) const {
-    chain.x = propose(chain, target, noise);
-    chain.drift = target.drift(chain.x);
-    return chain.x.size(0);
-  }
-
-  // Returns how many of the rows moved.
-  int64_t metropolis(Chain& chain, const Level& target,
-                     const std::function<Tensor(const Tensor&)>& log_density, Noise& noise) const {
-    const double step = options_.step;
-    const auto log_q = [&](const Tensor& to, const Tensor& from, const Tensor& drift) {
-      return target.squared_length(to - from - step * drift) / (-4 * step);
-    };
-    Chain next{propose(chain, target, noise), {}, {}};
-    next.drift = target.drift(next.x);
-    next.log_density = log_density(next.x);
-    const Tensor log_ratio = next.log_density - chain.log_density + log_q(chain.x, next.x, next.drift) -
-                             log_q(next.x, chain.x, chain.drift);
-    const Tensor u = noise.uniform({chain.x.size(0)}, at::kDouble).to(log_ratio.device());
-    const Tensor take = u.log() < log_ratio, mask = per_row(take, chain.x).to(at::kBool);
-    chain = {at::where(mask, next.x, chain.x), at::where(mask, next.drift, chain.drift),
-             at::where(take, next.log_density, chain.log_density)};
-    return take.sum().item<int64_t>();
-  }
-
   // Of the chain
   double last_level() const {
     return options_.level.value_or(schedule_.sigma[schedule_.steps() - 1].item<double>());

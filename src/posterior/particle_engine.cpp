@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -17,7 +18,14 @@ namespace tweedie {
 
 namespace {
 
-constexpr int64_t slice_rows = 256;
+// Rows of a slice: few enough for its arrays to stay in a core's cache, and the slices of a chain alike.
+constexpr int64_t slice_numbers = 1 << 16;
+int64_t rows_per_slice(int64_t particles, int64_t dimension) {
+  const int64_t most = std::clamp<int64_t>(slice_numbers / dimension, 16, 1024);
+  const int64_t slices = (particles + most - 1) / most;
+  return ((particles + slices - 1) / slices + 15) / 16 * 16;
+}
+
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 
 // log of the mean of exp
@@ -43,29 +51,29 @@ struct Chain {
 
 class Engine {
  public:
-  Engine(const ParticleRun& run, const ParticleOptions& options, int64_t chains, int64_t cases,
-         const Noise& noise, const Observer& observer, const DrawOptions& draw)
+  Engine(const ParticleRun& run, const ParticleOptions& options, int64_t chains, const ParticleTask& task)
       : run_(run),
         options_(options),
-        noise_(noise),
-        observer_(observer),
-        draw_(draw),
-        workers_(draw.device.is_cuda() ? 1 : draw.threads),
+        noise_(task.noise),
+        observer_(task.observer),
+        draw_(task.draw),
+        workers_(task.draw.device.is_cuda() ? 1 : task.draw.threads),
         chains_(chains),
-        cases_(cases),
-        dimension_(product(run.shape)),
-        slices_((options.particles + slice_rows - 1) / slice_rows),
-        total_(chains * cases * slices_ * (run.steps + 1)) {
+        cases_(task.problem.cases()),
+        dimension_(product(task.problem.prior->shape())),
+        slice_rows_(rows_per_slice(options.particles, dimension_)),
+        slices_((options.particles + slice_rows_ - 1) / slice_rows_),
+        total_(chains * cases_ * slices_ * (run.steps + 1)) {
     record_.particles = options.particles;
     record_.chains = chains;
-    record_.ess = at::zeros({run.steps + 1, chains, cases}, at::kDouble);
-    record_.unique_ancestors = at::zeros({chains, cases}, at::kLong);
-    record_.log_evidence = at::zeros({chains, cases}, at::kDouble);
+    record_.ess = at::zeros({run.steps + 1, chains, cases_}, at::kDouble);
+    record_.unique_ancestors = at::zeros({chains, cases_}, at::kLong);
+    record_.log_evidence = at::zeros({chains, cases_}, at::kDouble);
     if (options.ancestors)
-      record_.ancestors = at::empty({run.steps + 1, chains, cases, options.particles}, at::kInt);
+      record_.ancestors = at::empty({run.steps + 1, chains, cases_, options.particles}, at::kInt);
     const int64_t n = options.particles;
-    x = at::empty({chains, n, cases, dimension_}, at::TensorOptions().dtype(draw.dtype));
-    log_weight = at::empty({chains, n, cases}, at::kDouble);
+    x = at::empty({chains, n, cases_, dimension_}, at::TensorOptions().dtype(draw_.dtype));
+    log_weight = at::empty({chains, n, cases_}, at::kDouble);
   }
 
   // As many chains at a time as the memory allows.
@@ -81,7 +89,6 @@ class Engine {
                               draw_.memory, n, bytes, results),
                   ErrorKind::resources);
     }
-    // A few chains beyond the threads keep them busy.
     int64_t together = std::max<int64_t>(1, std::min<int64_t>(all, 4 * workers_.threads()));
     if (draw_.memory > 0) together = std::min(together, (draw_.memory - results) / bytes);
     for (int64_t begin = 0; begin < all; begin += together) {
@@ -128,56 +135,45 @@ class Engine {
     const Noise of_moves = noise_.stream(Stream::sampler);
     for (int64_t s = 0; s < slices_; ++s) {
       std::vector<uint64_t> rows(rows_of(s));
-      std::iota(rows.begin(), rows.end(), id(chain.c, chain.chain) + static_cast<uint64_t>(s * slice_rows));
+      std::iota(rows.begin(), rows.end(), id(chain.c, chain.chain) + static_cast<uint64_t>(s * slice_rows_));
       chain.moves.push_back(of_moves.rows(std::move(rows)));
     }
     return chain;
   }
 
   int64_t rows_of(int64_t slice) const {
-    return std::min(slice_rows, options_.particles - slice * slice_rows);
+    return std::min(slice_rows_, options_.particles - slice * slice_rows_);
   }
 
+  // A chain to a thread while there are enough of them; else all threads share each chain's slices.
   void walk(std::vector<Chain>& group) {
     const auto count = static_cast<int64_t>(group.size());
-    each_slice(group, [&](Chain& chain, int64_t s) {
-      Noise start = chain.moves[s].stream(Stream::initial);
-      const auto particles = chain.model->start(rows_of(s), start);
-      add(chain, s, particles.log_factor);
-      look(chain, s, particles.x, 0);
-    });
-    for (int64_t k = 0; k < run_.steps; ++k) {
-      workers_.for_each(count, [&](int64_t i) { settle(group[i], k); });
-      for (Chain& chain : group)
-        std::swap(chain.carry, chain.next_carry), std::swap(chain.twist, chain.next_twist);
-      each_slice(group, [&](Chain& chain, int64_t s) { advance(chain, s, k); });
+    if (count >= workers_.threads()) {
+      workers_.for_each(count, [&](int64_t i) {
+        for (int64_t k = -1; k < run_.steps; ++k) {
+          for (int64_t s = 0; s < slices_; ++s) advance(group[i], s, k);
+          settle(group[i], k + 1);
+        }
+      });
+      return;
     }
-    workers_.for_each(count, [&](int64_t i) { finish(group[i]); });
-  }
-
-  void each_slice(std::vector<Chain>& group, const std::function<void(Chain&, int64_t)>& work) {
-    workers_.for_each(static_cast<int64_t>(group.size()) * slices_, [&](int64_t i) {
-      Chain& chain = group[i / slices_];
-      if (!chain.dead) work(chain, i % slices_);
-      report();
-    });
-  }
-
-  // carry and twist are read while the next ones are written: look() writes to what advance() does not read.
-  void look(Chain& chain, int64_t s, const Tensor& at_level, int64_t k) {
-    const auto seen = chain.model->look(at_level, k);
-    const int64_t begin = s * slice_rows, rows = rows_of(s);
-    add(chain, s, seen.log_factor);
-    chain.next_carry.narrow(0, begin, rows).copy_(seen.carry);
-    if (seen.log_twist.defined()) chain.next_twist.narrow(0, begin, rows).copy_(seen.log_twist);
+    for (int64_t k = -1; k < run_.steps; ++k) {
+      std::vector<std::atomic<int64_t>> done(count);
+      workers_.for_each(count * slices_, [&](int64_t i) {
+        Chain& chain = group[i / slices_];
+        advance(chain, i % slices_, k);
+        if (++done[i / slices_] == slices_) settle(chain, k + 1);
+      });
+    }
   }
 
   void add(Chain& chain, int64_t s, const Tensor& log_factor) const {
-    if (log_factor.defined()) chain.log_weight.narrow(0, s * slice_rows, rows_of(s)).add_(log_factor);
+    if (log_factor.defined()) chain.log_weight.narrow(0, s * slice_rows_, rows_of(s)).add_(log_factor);
   }
 
-  // Between two levels: how the weights are, and who has offspring.
+  // At level k, once all slices are there: how the weights are, and who has offspring.
   void settle(Chain& chain, int64_t k) {
+    if (k == run_.steps) return finish(chain);
     if (chain.dead || !judge(chain, k)) return;
     const double n = static_cast<double>(options_.particles);
     if (options_.ess_threshold >= 1 || ess(chain, k) < options_.ess_threshold * n) {
@@ -189,6 +185,8 @@ class Engine {
     }
     chain.first = chain.first.index_select(0, chain.ancestor);
     keep_ancestors(chain, k);
+    std::swap(chain.carry, chain.next_carry);
+    std::swap(chain.twist, chain.next_twist);
   }
 
   double ess(const Chain& chain, int64_t k) const {
@@ -213,18 +211,34 @@ class Engine {
     return true;
   }
 
+  // The particles of a slice from level k to k + 1; k = -1: to the first level
   void advance(Chain& chain, int64_t s, int64_t k) {
-    const int64_t begin = s * slice_rows, rows = rows_of(s);
-    const Tensor parents = chain.ancestor.narrow(0, begin, rows);
-    const auto moved = chain.model->move(chain.carry.index_select(0, parents), k, chain.moves[s]);
-    add(chain, s, moved.log_factor);
-    if (chain.twist.defined()) add(chain, s, -chain.twist.index_select(0, parents));
-    if (k + 1 < run_.steps) {
-      look(chain, s, moved.x, k + 1);
-    } else {
-      add(chain, s, chain.model->finish(moved.x));
-      chain.x.narrow(0, begin, rows).copy_(moved.x);
+    if (!chain.dead) {
+      if (k < 0) {
+        Noise noise = chain.moves[s].stream(Stream::initial);
+        arrive(chain, s, chain.model->start(rows_of(s), noise), 0);
+      } else {
+        const Tensor parents = chain.ancestor.narrow(0, s * slice_rows_, rows_of(s));
+        const auto moved = chain.model->move(chain.carry, parents, k, chain.moves[s]);
+        if (chain.twist.defined()) add(chain, s, -chain.twist.index_select(0, parents));
+        arrive(chain, s, moved, k + 1);
+      }
     }
+    report();
+  }
+
+  // carry and twist are read while the next ones are written: arrive() writes to what move() does not read.
+  void arrive(Chain& chain, int64_t s, const ParticleModel::Particles& particles, int64_t k) {
+    const int64_t begin = s * slice_rows_, rows = rows_of(s);
+    add(chain, s, particles.log_factor);
+    if (k == run_.steps) {
+      add(chain, s, chain.model->finish(particles.x));
+      chain.x.narrow(0, begin, rows).copy_(particles.x);
+      return;
+    }
+    const auto seen = chain.model->look(particles.x, k, chain.next_carry.narrow(0, begin, rows));
+    add(chain, s, seen.log_factor);
+    if (seen.log_twist.defined()) chain.next_twist.narrow(0, begin, rows).copy_(seen.log_twist);
   }
 
   void finish(Chain& chain) {
@@ -257,7 +271,7 @@ class Engine {
   const Observer& observer_;
   const DrawOptions& draw_;
   Workers workers_;
-  int64_t chains_, cases_, dimension_, slices_, total_, done_ = 0;
+  int64_t chains_, cases_, dimension_, slice_rows_, slices_, total_, done_ = 0;
   ParticleRecord record_;
   std::mutex mutex_;
 };
@@ -298,33 +312,36 @@ std::pair<Tensor, Tensor> thin(const Tensor& log_weight, int64_t keep, Noise& no
   return {index.slice(0, 0, k), kept.slice(0, 0, k)};
 }
 
-Draws run_particles(const ParticleRun& run, const ParticleOptions& options, const char* method, int64_t draws,
-                    int64_t cases, const Noise& noise, const Observer& observer, const DrawOptions& draw) {
-  const std::string place = std::string("method.");
-  if (draws < 1) throw Error(place + "draws", fmt::format("{}: at least 1 is needed", draws));
+void require_eta(double eta) {
+  if (!(eta > 0 && eta <= 1)) throw Error("method.eta", fmt::format("{}: above 0, at most 1 is meant", eta));
+}
+
+Draws run_particles(const ParticleRun& run, const ParticleOptions& options, const ParticleTask& task) {
+  const int64_t draws = task.draws, cases = task.problem.cases();
+  if (draws < 1) throw Error("method.draws", fmt::format("{}: at least 1 is needed", draws));
   if (options.particles < 1 || options.particles > (int64_t{1} << 24)) {
-    throw Error(place + "particles",
-                fmt::format("{}: 1 to {} is meant", options.particles, int64_t{1} << 24));
+    throw Error("method.particles", fmt::format("{}: 1 to {} is meant", options.particles, int64_t{1} << 24));
   }
   if (!(options.ess_threshold >= 0 && options.ess_threshold <= 1))
-    throw Error(place + "ess_threshold", fmt::format("{}: 0 to 1 is meant", options.ess_threshold));
+    throw Error("method.ess_threshold", fmt::format("{}: 0 to 1 is meant", options.ess_threshold));
   const int64_t chains = options.chains.value_or((draws + options.particles - 1) / options.particles);
   const int64_t all = chains * options.particles;
-  if (chains < 1) throw Error(place + "chains", fmt::format("{}: at least 1 is needed", chains));
+  if (chains < 1) throw Error("method.chains", fmt::format("{}: at least 1 is needed", chains));
   if (all < draws) {
-    throw Error(place + "draws", fmt::format("{}, but {} chains of {} particles have no more than {}", draws,
-                                             chains, options.particles, all));
+    throw Error("method.draws", fmt::format("{}, but {} chains of {} particles have no more than {}", draws,
+                                            chains, options.particles, all));
   }
   const auto begin = std::chrono::steady_clock::now();
-  Engine engine(run, options, chains, cases, noise, observer, draw);
+  Engine engine(run, options, chains, task);
   engine.go();
 
   Draws result;
   const Tensor x = engine.x.flatten(0, 1), log_weight = engine.log_weight.flatten(0, 1);  // (all, cases, ...)
   ParticleRecord& record = engine.record();
   if (!run.evidence) {  // chains count the same
-    const Tensor per_chain = engine.log_weight - at::logsumexp(engine.log_weight, {1}, true);
-    log_weight.copy_(per_chain.flatten(0, 1));
+    const Tensor total =
+        at::logsumexp(engine.log_weight, {1}, true);  // -infinity for a chain without weights
+    engine.log_weight.sub_(total.masked_fill(total.eq(minus_infinity), 0));
     record.log_evidence = Tensor();
   } else {
     result.log_evidence = at::logsumexp(record.log_evidence, {0}) - std::log(static_cast<double>(chains));
@@ -336,13 +353,13 @@ Draws run_particles(const ParticleRun& run, const ParticleOptions& options, cons
     result.x = at::empty({draws, cases, x.size(2)}, x.options());
     result.log_weight = at::empty({draws, cases}, at::kDouble);
     for (int64_t c = 0; c < cases; ++c) {
-      Noise choice = noise.rows({static_cast<uint64_t>(c)}).stream(Stream::order);
+      Noise choice = task.noise.rows({static_cast<uint64_t>(c)}).stream(Stream::order);
       const auto [index, weight] = thin(log_weight.select(1, c).contiguous(), draws, choice);
       result.x.select(1, c).copy_(x.select(1, c).index_select(0, index));
       result.log_weight.select(1, c).copy_(weight);
     }
   }
-  result.x = result.x.reshape(with_batch(draws, with_batch(cases, run.shape)));
+  result.x = result.x.reshape(with_batch(draws, with_batch(cases, task.problem.prior->shape())));
   if (engine.first_dead) {
     const int64_t gone = record.log_evidence.defined()
                              ? record.log_evidence.eq(minus_infinity).sum().item<int64_t>()
@@ -350,10 +367,14 @@ Draws run_particles(const ParticleRun& run, const ParticleOptions& options, cons
     result.run.warnings.push_back(
         fmt::format("{}: every weight was zero, or not a number, in {} of {} chains, first at step {}: the "
                     "measurement is out of the particles' reach; use more particles or steps",
-                    method, gone, chains * cases, *engine.first_dead));
+                    run.method, gone, chains * cases, *engine.first_dead));
   }
   result.run.particles = std::move(record);
   result.run.steps = run.steps;
+  const double moves = static_cast<double>(all * run.steps) / static_cast<double>(draws);  // for each draw
+  result.run.network_evaluations = moves;
+  result.run.network_vjps = moves * static_cast<double>(run.vjps);
+  result.run.operator_applications = moves * static_cast<double>(run.operator_applications);
   result.run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
 }

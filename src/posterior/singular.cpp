@@ -1,5 +1,6 @@
 #include "posterior/singular.h"
 
+#include "core/rows.h"
 #include "core/shape.h"
 #include "tweedie/error.h"
 
@@ -12,16 +13,16 @@
 
 namespace tweedie {
 
+Tensor singular_target(const Svd& svd, const Tensor& y) {
+  return row_matmul(y.flatten(1).to(svd.s.device(), at::kDouble), svd.u.contiguous()) / svd.s;
+}
+
 SingularBasis SingularBasis::of(const GaussianLikelihood& likelihood, const char* method) {
   if (likelihood.linear() == nullptr)
     throw Error("method.kind", fmt::format("{} needs a linear operator", method));
   Svd svd = svd_of(*likelihood.linear());
-  Tensor level = likelihood.noise_std() / svd.s;
+  Tensor level = (likelihood.noise_std() / svd.s).contiguous();
   return {std::move(svd), std::move(level), product(likelihood.forward().codomain()), likelihood.noise_std()};
-}
-
-Tensor SingularBasis::target(const Tensor& y) const {
-  return at::mv(svd.u.t(), y.flatten().to(at::kCPU, at::kDouble)) / svd.s;
 }
 
 double SingularBasis::log_jacobian(const Tensor& y) const {

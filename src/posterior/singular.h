@@ -7,6 +7,10 @@
 
 namespace tweedie {
 
+// diag(1 / s) U^T y for each row of y (B, ...): (B, k), float64, on svd's device. In float64 since 1 / s may
+// be large.
+Tensor singular_target(const Svd& svd, const Tensor& y);
+
 struct SingularBasis {
   Svd svd;       // coordinates with s > 0, by decreasing s
   Tensor level;  // (k) float64, ascending
@@ -17,8 +21,8 @@ struct SingularBasis {
   static SingularBasis of(const GaussianLikelihood& likelihood, const char* method);
 
   int64_t count() const { return level.size(0); }
-  // For one y (*codomain): target (k), float64
-  Tensor target(const Tensor& y) const;
+  // For one y (*codomain): (k), float64, contiguous
+  Tensor target(const Tensor& y) const { return singular_target(svd, y.unsqueeze(0))[0]; }
   // log p(y) minus the log density of the target: the Jacobian, and the part of y that A can't reach.
   // -infinity when that part is not 0 and noise_std is.
   double log_jacobian(const Tensor& y) const;

@@ -6,6 +6,7 @@
 // For a linear A = U diag(s) V^T and twist = pigdm, S_t = noise_std^2 I + r_t^2 A A^T with r_t^2 = t^2 v /
 // (t^2 + v).
 
+#include "posterior/guided_denoiser.h"
 #include "posterior/particle_engine.h"
 #include "posterior/prior_step.h"
 #include "tweedie/guidance.h"
@@ -46,26 +47,27 @@ class Tds final : public ParticleModel {
   }
 
   // carry: the mean of the prior's step, and what the twist adds to it
-  Look look(const Tensor& x, int64_t k) const override {
+  Look look(const Tensor& x, int64_t k, const Tensor& carry) const override {
     const PriorStep& step = steps_[k];
     const Tensor rows = x.view(with_batch(x.size(0), s_.prior.shape()));
     if (s_.options.twist == TdsOptions::Twist::bootstrap) {
-      const Tensor m = step.mean(x, s_.prior.mean(rows, step.from).flatten(1));
-      return {{}, at::cat({m, at::zeros_like(m)}, 1), {}};
+      mean_of(carry).copy_(step.mean(x, s_.prior.mean(rows, step.from).flatten(1)));
+      shift_of(carry).zero_();
+      return {};
     }
     const Linearised prior = linearise(s_.prior, rows, step.from);
     const auto [log_twist, gradient] = twist(prior, step.from);
-    const Tensor m = step.mean(x, prior.mean.flatten(1).clone());
-    const Tensor shift = (1 - step.keep) * step.from * step.from * gradient;
-    return {log_twist, at::cat({m, shift}, 1), log_twist};
+    mean_of(carry).copy_(step.mean(x, prior.mean.flatten(1).clone()));
+    shift_of(carry).copy_((1 - step.keep) * step.from * step.from * gradient);
+    return {log_twist, log_twist};
   }
 
-  Particles move(const Tensor& carry, int64_t k, Noise& noise) const override {
+  Particles move(const Tensor& carry, const Tensor& parent, int64_t k, Noise& noise) const override {
     const PriorStep& step = steps_[k];
-    const Tensor m = carry.narrow(1, 0, dimension());
-    if (step.std == 0) return {m.contiguous(), {}};
-    const Tensor shift = carry.narrow(1, dimension(), dimension());
-    const Tensor z = noise.normal({carry.size(0), dimension()}, s_.dtype);
+    const Tensor m = mean_of(carry).index_select(0, parent);
+    if (step.std == 0) return {m, {}};
+    const Tensor shift = shift_of(carry).index_select(0, parent);
+    const Tensor z = noise.normal(m.sizes(), s_.dtype);
     // log p(x') / q(x') = -(|shift + c z|^2 - |c z|^2) / (2 c^2)
     const Tensor u = shift.to(at::kDouble) / step.std;
     return {m + shift + step.std * z, -(u * (0.5 * u + z)).sum(1)};
@@ -83,6 +85,8 @@ class Tds final : public ParticleModel {
 
  private:
   int64_t dimension() const { return product(s_.prior.shape()); }
+  Tensor mean_of(const Tensor& carry) const { return carry.narrow(1, 0, dimension()); }
+  Tensor shift_of(const Tensor& carry) const { return carry.narrow(1, dimension(), dimension()); }
 
   // log psi (B) and its gradient in x, (B, d)
   std::pair<Tensor, Tensor> twist(const Linearised& prior, double t) const {
@@ -111,58 +115,45 @@ class Tds final : public ParticleModel {
   std::vector<PriorStep> steps_;
 };
 
-class TdsSampler final : public PosteriorSampler {
- public:
-  TdsSampler(TdsOptions options, NoiseSchedule schedule, DrawOptions draw)
-      : options_(std::move(options)), schedule_(std::move(schedule)), draw_(draw) {
-    if (!(options_.eta > 0 && options_.eta <= 1))
-      throw Error("method.eta", fmt::format("{}: above 0, at most 1 is meant", options_.eta));
-    if (!(options_.gamma > 0 && std::isfinite(options_.gamma)))
-      throw Error("method.gamma", fmt::format("{}: a finite number above 0 is meant", options_.gamma));
-    if (options_.data_variance && !(*options_.data_variance > 0 && std::isfinite(*options_.data_variance)))
-      throw Error("method.data_variance",
-                  fmt::format("{}: a finite number above 0 is meant", *options_.data_variance));
-  }
-
-  Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
-               const Observer& observer) const override {
-    require_batch_of(problem.y, problem.likelihood.forward().codomain(), "measurement.y");
-    require_finite(problem.y, "measurement.y");
-    if (problem.likelihood.noise_std() == 0) {
-      throw Error("measurement.noise.std", "0, but tds divides by it; mcgdiff takes a noiseless measurement");
-    }
-    const bool linear = problem.likelihood.linear() != nullptr;
-    const bool moments = options_.twist == TdsOptions::Twist::pigdm;
-    if (moments && !linear)
-      throw Error("method.twist", "pigdm needs a linear operator; dps and bootstrap take any");
-    const bool estimate = moments && !options_.data_variance;
-    const double variance =
-        estimate ? estimate_data_variance(*problem.prior) : options_.data_variance.value_or(1);
-    const Setting setting{
-        options_,           *problem.prior,
-        problem.likelihood, schedule_,
-        variance,           moments ? std::optional(svd_of(*problem.likelihood.linear())) : std::nullopt,
-        draw_.dtype};
-    const ParticleRun run{problem.prior->shape(), schedule_.steps(), true, [&](int64_t c, const Noise&) {
-                            return std::make_unique<Tds>(setting, problem.y[c]);
-                          }};
-    Draws result = run_particles(run, options_.smc, "tds", draws, problem.cases(), noise, observer, draw_);
-    count_work(result, draws, 1, options_.twist == TdsOptions::Twist::bootstrap ? 0 : 1);
-    result.run.operator_applications = 2 * result.run.network_vjps;
-    return result;
-  }
-
- private:
-  TdsOptions options_;
-  NoiseSchedule schedule_;
-  DrawOptions draw_;
-};
+Draws run_tds(const TdsOptions& options, const ParticleTask& task) {
+  const Problem& problem = task.problem;
+  require_noise(problem.likelihood, TdsOptions::kind);
+  const bool moments = options.twist == TdsOptions::Twist::pigdm;
+  if (moments && problem.likelihood.linear() == nullptr)
+    throw Error("method.twist", "pigdm needs a linear operator; dps and bootstrap take any");
+  const bool estimate = moments && !options.data_variance;
+  const double variance =
+      estimate ? estimate_data_variance(*problem.prior) : options.data_variance.value_or(1);
+  const Setting setting{options,
+                        *problem.prior,
+                        problem.likelihood,
+                        task.schedule,
+                        variance,
+                        moments ? std::optional(svd_of(*problem.likelihood.linear())) : std::nullopt,
+                        task.draw.dtype};
+  const int64_t vjps = options.twist == TdsOptions::Twist::bootstrap ? 0 : 1;
+  const ParticleRun run{
+      .method = TdsOptions::kind,
+      .steps = task.schedule.steps(),
+      .evidence = true,
+      .vjps = vjps,
+      .operator_applications = 2 * vjps,
+      .model = [&](int64_t c, const Noise&) { return std::make_unique<Tds>(setting, problem.y[c]); }};
+  return run_particles(run, options.smc, task);
+}
 
 }  // namespace
 
 std::unique_ptr<const PosteriorSampler> posterior_sampler(const TdsOptions& options, NoiseSchedule schedule,
                                                           DrawOptions draw) {
-  return std::make_unique<TdsSampler>(options, std::move(schedule), draw);
+  require_eta(options.eta);
+  if (!(options.gamma > 0 && std::isfinite(options.gamma)))
+    throw Error("method.gamma", fmt::format("{}: a finite number above 0 is meant", options.gamma));
+  if (options.data_variance && !(*options.data_variance > 0 && std::isfinite(*options.data_variance))) {
+    throw Error("method.data_variance",
+                fmt::format("{}: a finite number above 0 is meant", *options.data_variance));
+  }
+  return std::make_unique<ParticleSampler<TdsOptions>>(run_tds, options, std::move(schedule), draw);
 }
 
 }  // namespace tweedie

@@ -23,13 +23,19 @@ Tensor broadcastable(const Tensor& step, const Tensor& x) {
 
 }  // namespace
 
-Tensor langevin_move(const Tensor& x, const Tensor& score, const Tensor& step, Noise& noise) {
-  const Tensor a = broadcastable(step, x);
-  return x + a * score + (2 * a).sqrt() * noise.normal_like(x);
+Metric Metric::euclidean() {
+  return {[](const Tensor& x, Noise& noise) { return noise.normal_like(x); },
+          [](const Tensor& w) { return row_dot(w, w); }};
 }
 
-Tensor langevin_move(const Tensor& x, const Tensor& score, double step, Noise& noise) {
-  return langevin_move(x, score, scalar(step), noise);
+Tensor langevin_move(const Tensor& x, const Tensor& score, const Tensor& step, Noise& noise,
+                     const Metric& metric) {
+  const Tensor a = broadcastable(step, x);
+  return x + a * score + (2 * a).sqrt() * metric.shake(x, noise);
+}
+
+Tensor langevin_move(const Tensor& x, const Tensor& score, double step, Noise& noise, const Metric& metric) {
+  return langevin_move(x, score, scalar(step), noise, metric);
 }
 
 void require_chain(int64_t iterations, double step, double start_std) {
@@ -49,15 +55,17 @@ ChainState start_chain(const Target& target, const Tensor& x) {
   return {x, target(x)};
 }
 
-Tensor mala_move(const Target& target, ChainState& state, const Tensor& step, Noise& noise) {
+Tensor mala_move(const Target& target, ChainState& state, const Tensor& step, Noise& noise,
+                 const Metric& metric) {
   const auto& [x, now] = state;
   const Tensor a = broadcastable(step, x);
-  const Tensor z = noise.normal_like(x);
+  const Tensor z = metric.shake(x, noise);
   const Tensor proposal = x + a * now.gradient + (2 * a).sqrt() * z;
   const LogDensity then = target(proposal);
-  // log q(x | x') - log q(x' | x) = (2 step |z|^2 - |x - x' - step g'|^2) / (4 step)
+  // log q(x | x') - log q(x' | x) = (2 step |z|^2 - |x - x' - step g'|^2) / (4 step), lengths in M^{-1}
   const Tensor back = (x - proposal - a * then.gradient) / (2 * a).sqrt();
-  const Tensor log_ratio = then.value - now.value + 0.5 * (row_dot(z, z) - row_dot(back, back));
+  const Tensor log_ratio =
+      then.value - now.value + 0.5 * (metric.squared_length(z) - metric.squared_length(back));
   const Tensor accepted = noise.uniform({x.size(0)}, at::kDouble).log() < log_ratio.cpu();  // not for NaN
 
   const Tensor take = accepted.to(x.device());
@@ -70,8 +78,8 @@ Tensor mala_move(const Target& target, ChainState& state, const Tensor& step, No
   return accepted;
 }
 
-Tensor mala_move(const Target& target, ChainState& state, double step, Noise& noise) {
-  return mala_move(target, state, scalar(step), noise);
+Tensor mala_move(const Target& target, ChainState& state, double step, Noise& noise, const Metric& metric) {
+  return mala_move(target, state, scalar(step), noise, metric);
 }
 
 }  // namespace tweedie

@@ -4,6 +4,7 @@
 //         (Roberts and Tweedie 1996)
 //   MALA  the same as a proposal, accepted with probability min(1, p(x') q(x | x') / (p(x) q(x' | x))),
 //         q(x' | x) = N(x'; x + step g, 2 step I): invariant law p exactly (Besag 1994)
+// With a metric M, z ~ N(0, M) and g = M grad log p.
 
 #include "tweedie/noise.h"
 
@@ -11,11 +12,20 @@
 
 namespace tweedie {
 
-// The move of ULA. score: g at x, of x's shape; step: () or (B), > 0, in squared units of x.
-Tensor langevin_move(const Tensor& x, const Tensor& score, const Tensor& step, Noise& noise);
-Tensor langevin_move(const Tensor& x, const Tensor& score, double step, Noise& noise);
+struct Metric {
+  std::function<Tensor(const Tensor& x, Noise& noise)> shake;  // z ~ N(0, M), of x's shape
+  std::function<Tensor(const Tensor& w)> squared_length;       // w^T M^{-1} w for each row, (B) float64
 
-// log p up to a constant, (B) float64, and its gradient, of x's shape and dtype
+  static Metric euclidean();  // M = I
+};
+
+// The move of ULA. score: g at x, of x's shape; step: () or (B), > 0, in squared units of x.
+Tensor langevin_move(const Tensor& x, const Tensor& score, const Tensor& step, Noise& noise,
+                     const Metric& metric = Metric::euclidean());
+Tensor langevin_move(const Tensor& x, const Tensor& score, double step, Noise& noise,
+                     const Metric& metric = Metric::euclidean());
+
+// log p up to a constant, (B) float64, and g, of x's shape and dtype
 struct LogDensity {
   Tensor value, gradient;
 };
@@ -33,7 +43,9 @@ ChainState start_chain(const Target& target, const Tensor& x);
 
 // One step of MALA: one evaluation of the target. Returns which rows accepted, (B) bool. A proposal whose
 // density is 0 or not a number is rejected.
-Tensor mala_move(const Target& target, ChainState& state, const Tensor& step, Noise& noise);
-Tensor mala_move(const Target& target, ChainState& state, double step, Noise& noise);
+Tensor mala_move(const Target& target, ChainState& state, const Tensor& step, Noise& noise,
+                 const Metric& metric = Metric::euclidean());
+Tensor mala_move(const Target& target, ChainState& state, double step, Noise& noise,
+                 const Metric& metric = Metric::euclidean());
 
 }  // namespace tweedie

@@ -71,8 +71,8 @@ const Case cases[] = {
     {"Repaint", RepaintOptions{.jump_length = 2, .repeats = 2}, mask, network, 9, 0, 18},
     {"Replacement", ReplacementOptions{}, mask, network, 9, 0, 18},
     {"ReplacementSvd", ReplacementOptions{}, matrix, network, 7, 0, 16},
-    {"Langevin", chain, blur, network, 10, 0, 10 * 4 + 9 * 3},
-    {"LangevinPlain", plain, blur, network, 10, 0, 10 * 2},
+    {"Langevin", chain, blur, network, 9, 0, 9 * 4 + 9 * 3},
+    {"LangevinPlain", plain, blur, network, 9, 0, 9 * 2},
     {"Mala", mala, matrix, gaussian, 10, 0, 10 * 4 + 9 * 3 + 4 + 6},
 };
 
