@@ -41,7 +41,6 @@ void add_certify(CLI::App& app, Shared& shared, Action& action) {
         options.mixture->problems = flags->problems.value_or(options.mixture->problems);
         if (options.mixture->problems < 1)
           throw Error("--problems", fmt::format("{}: at least 1 is needed", options.mixture->problems));
-        options.mixture->large = true;
         options.ladder = !flags->mixture;
       }
       options.seed = shared.seed.value_or(options.seed);

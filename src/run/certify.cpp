@@ -246,20 +246,19 @@ bool asked_for(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
 
-}  // namespace
-
-namespace {
 std::string heading(const CertifyOptions& o) {
   return fmt::format(
-      "# Certificate\n\n{} draws for each of {} measurements on every rung, {} network evaluations (values "
-      "and "
-      "derivatives) a draw, seed {}.\nEach cell: sliced Wasserstein distance to the exact posterior over "
-      "that of two "
-      "sets of exact draws; 1 is as good as exact.\nBold: at most {} with 90% intervals that cover {:.0f} to "
-      "{:.0f}%. "
+      "# Certificate\n\n"
+      "{} draws for each of {} measurements on every rung, {} network evaluations (values and derivatives) "
+      "a\n"
+      "draw, seed {}. Each cell: sliced Wasserstein distance to the exact posterior over that of two sets "
+      "of\n"
+      "exact draws; 1 is as good as exact. Bold: at most {} with 90% intervals that cover {:.0f} to "
+      "{:.0f}%.\n"
       "-: the method does not apply.\n\n",
       o.draws, o.cases, o.evaluations, o.seed, exact_ratio, 100 * exact_coverage[0], 100 * exact_coverage[1]);
 }
+
 }  // namespace
 
 const char* to_string(Verdict verdict) {

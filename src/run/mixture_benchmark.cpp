@@ -13,39 +13,52 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <optional>
 
 namespace tweedie {
 
 namespace {
 
-constexpr const char* methods[] = {"mcgdiff", "tds", "mmps", "pigdm", "ddrm", "dps"};
-
-struct Cell {
-  int64_t d, dy, steps;
-  std::optional<double> mcgdiff, ddrm, dps,
-      mmps;                     // of an independent reproduction with exact scores, same settings
-  std::optional<double> slide;  // a single run of MCGdiff's authors' talk
-  double eta() const { return steps <= 20 ? 0.6 : 0.85; }
+struct Setting {
+  int64_t dy;
+  double eta;
+  NoiseSchedule schedule;
+  DrawOptions draw;
+  ParticleOptions smc;
 };
 
-std::vector<Cell> cells(bool large) {
-  std::vector<Cell> result = {
-      {8, 1, 20, 0.92, 4.91, 6.26, 2.98, {}},   {8, 1, 100, 0.56, 4.19, 4.20, 2.93, {}},
-      {8, 2, 20, 0.87, 5.32, 5.84, 1.50, 1.59}, {8, 2, 100, 0.39, 4.65, 2.93, 1.47, {}},
-      {8, 4, 20, 0.23, 1.83, 4.70, 0.29, 2.1},  {8, 4, 100, 0.12, 1.00, 1.09, 0.27, {}},
-      {80, 1, 20, {}, {}, {}, {}, {}},          {80, 1, 100, {}, {}, {}, {}, {}},
-      {80, 2, 20, {}, {}, {}, {}, 3.9},         {80, 2, 100, {}, {}, {}, {}, {}},
-      {80, 4, 20, {}, {}, {}, {}, 2.3},         {80, 4, 100, {}, {}, {}, {}, 1.8},
-  };
-  if (large) {
-    result.push_back({400, 2, 20, {}, {}, {}, {}, 1.7});
-    for (const int64_t dy : {1, 2, 4}) result.push_back({800, dy, 20, {}, {}, {}, {}, {}});
-    for (const int64_t dy : {1, 2, 4}) result.push_back({800, dy, 100, {}, {}, {}, {}, {}});
-  }
-  return result;
+GuidedSampler guided(const Guidance& guidance, const Setting& s) {
+  return {guidance, std::make_shared<Ddim>(DdimOptions{.eta = s.eta}), s.schedule, s.draw};
 }
+
+using Method = std::unique_ptr<const PosteriorSampler>;
+Method mcgdiff(const Setting& s) {
+  return posterior_sampler(McgdiffOptions{.eta = s.eta, .smc = s.smc}, s.schedule, s.draw);
+}
+Method tds(const Setting& s) {
+  return posterior_sampler(TdsOptions{.eta = s.eta, .smc = s.smc}, s.schedule, s.draw);
+}
+Method mmps(const Setting& s) {
+  return std::make_unique<GuidedSampler>(guided(MmpsOptions{.iterations = s.dy + 1, .tolerance = 1e-6}, s));
+}
+Method pigdm(const Setting& s) {
+  return std::make_unique<GuidedSampler>(guided(PigdmOptions{}, s));
+}
+Method ddrm(const Setting& s) {
+  return std::make_unique<DdrmSampler>(DdrmOptions{}, s.schedule, s.draw);
+}
+Method dps(const Setting& s) {
+  return std::make_unique<GuidedSampler>(guided(DpsOptions{.step_size = 0.2}, s));
+}
+
+struct Contestant {
+  const char* name;
+  Method (*make)(const Setting&);
+  bool large;     // in more than 80 dimensions too, which are for the methods that claim them
+  bool evidence;  // does it estimate one?
+};
+constexpr Contestant contestants[] = {{"mcgdiff", mcgdiff, true, true}, {"tds", tds, false, true},
+                                      {"mmps", mmps, false, false},     {"pigdm", pigdm, false, false},
+                                      {"ddrm", ddrm, true, false},      {"dps", dps, false, false}};
 
 struct Mean {
   double value = 0, half_width = 0;  // of a 95% interval
@@ -60,64 +73,18 @@ struct Mean {
 };
 
 // A quarter of the problems where each is a hundred times as large.
-int64_t problems_of(const Cell& cell, const MixtureBenchmarkOptions& o) {
+int64_t problems_of(const MixtureCell& cell, const MixtureBenchmarkOptions& o) {
   return cell.d > 80 ? std::max<int64_t>(1, o.problems / 4) : o.problems;
 }
 
-class Run {
- public:
-  Run(const MixtureBenchmarkOptions& options, const RunContext& context) : o_(options), context_(context) {}
+Noise noise_of(const MixtureBenchmarkOptions& o, int64_t d, int64_t dy, int64_t problem) {
+  return Noise(o.seed).stream(static_cast<uint64_t>(1000 * d + dy)).stream(static_cast<uint64_t>(problem));
+}
 
-  // Draws of one method on one problem
-  Draws draw(const std::string& method, const Cell& cell, const MixtureProblem& p, const Problem& problem,
-             const Noise& noise) const {
-    const NoiseSchedule schedule = make_schedule(VpLinear{}, cell.steps);
-    const DrawOptions draw = context_.draw_options(at::kDouble, /*slice_rows=*/128);
-    const ParticleOptions smc{.particles = o_.draws / 2, .chains = 2};
-    const auto guided = [&](const Guidance& guidance) {
-      return GuidedSampler(guidance, std::make_shared<Ddim>(DdimOptions{.eta = cell.eta()}), schedule, draw)
-          .sample(problem, o_.draws, noise, {});
-    };
-    if (method == "mcgdiff")
-      return posterior_sampler(McgdiffOptions{.eta = cell.eta(), .smc = smc}, schedule, draw)
-          ->sample(problem, 2 * smc.particles, noise, {});
-    if (method == "tds")
-      return posterior_sampler(TdsOptions{.eta = cell.eta(), .smc = smc}, schedule, draw)
-          ->sample(problem, 2 * smc.particles, noise, {});
-    if (method == "mmps") return guided(MmpsOptions{.iterations = p.matrix.size(0) + 1, .tolerance = 1e-6});
-    if (method == "pigdm") return guided(PigdmOptions{});
-    if (method == "dps") return guided(DpsOptions{.step_size = 0.2});
-    return DdrmSampler(DdrmOptions{}, schedule, draw).sample(problem, o_.draws, noise, {});
-  }
-
-  // Distances on one problem: floor and each method
-  void examine(const Cell& cell, int64_t i, std::map<std::string, std::vector<double>>& distances) const {
-    const Noise noise = Noise(o_.seed)
-                            .stream(static_cast<uint64_t>(1000 * cell.d + cell.dy))
-                            .stream(static_cast<uint64_t>(i));
-    const MixtureProblem p = make_mixture_problem(cell.d, cell.dy, noise.stream(Stream::truth));
-    const Problem problem{p.prior, GaussianLikelihood(make_matrix({cell.d}, p.matrix), p.noise_std),
-                          p.y.unsqueeze(0)};
-    const auto posterior = p.prior->condition(p.matrix, p.noise_std);
-    Noise first = noise.stream(Stream::user), second = first.stream(Stream::user);
-    const Tensor exact = posterior->sample(p.y, o_.draws, first);
-    distances["floor"].push_back(sliced_wasserstein({exact}, {posterior->sample(p.y, o_.draws, second)}));
-    for (const char* method : methods) {
-      // The large dimensions are for the methods that claim them.
-      if (cell.d > 80 && std::string(method) != "mcgdiff" && std::string(method) != "ddrm") continue;
-      const Draws draws = draw(method, cell, p, problem, noise.stream(Stream::sampler));
-      const Tensor x = draws.x.select(1, 0);
-      const bool finite =
-          x.isfinite().all().item<bool>() && draws.log_weight.gt(-INFINITY).any().item<bool>();
-      distances[method].push_back(finite ? sliced_wasserstein({x, draws.log_weight.select(1, 0)}, {exact})
-                                         : INFINITY);
-    }
-  }
-
- private:
-  const MixtureBenchmarkOptions& o_;
-  const RunContext& context_;
-};
+Problem problem_of(const MixtureProblem& p) {
+  return {p.prior, GaussianLikelihood(make_matrix({p.matrix.size(1)}, p.matrix), p.noise_std),
+          p.y.unsqueeze(0)};
+}
 
 std::string number(const std::optional<double>& value) {
   return value ? fmt::format("{:.2f}", *value) : "";
@@ -126,33 +93,33 @@ std::string number(const std::optional<double>& value) {
 // Z-hat / Z over independent chains, on one problem
 void evidence(const MixtureBenchmarkOptions& o, const RunContext& context, MixtureBenchmark& result) {
   result.text +=
-      "\n## Evidence\n\nZ-hat / Z over 200 independent chains, first problem with d = 8, dy = 2, 100 steps, "
-      "eta = 1. "
-      "Z is that of the continuous prior, Z-hat\nestimates that of the discretised walk without bias.\n\n"
+      "\n## Evidence\n\n"
+      "Z-hat / Z over 200 independent chains, first problem with d = 8, dy = 2, 100 steps, eta = 1.\n"
+      "Z is that of the continuous prior, Z-hat estimates that of the discretised walk without bias.\n\n"
       "| method | particles | mean of Z-hat / Z | standard error | mean of log | spread of log |\n"
       "|---|---:|---:|---:|---:|---:|\n";
-  const Noise noise = Noise(o.seed).stream(8002).stream(0);
-  const MixtureProblem p = make_mixture_problem(8, 2, noise.stream(Stream::truth));
-  const Problem problem{p.prior, GaussianLikelihood(make_matrix({8}, p.matrix), p.noise_std),
-                        p.y.unsqueeze(0)};
+  constexpr int64_t d = 8, dy = 2, steps = 100, chains = 200;
+  const Noise noise = noise_of(o, d, dy, 0);
+  const MixtureProblem p = make_mixture_problem(d, dy, noise.stream(Stream::truth));
+  const Problem problem = problem_of(p);
   const double exact = p.prior->condition(p.matrix, p.noise_std)->log_evidence(problem.y)[0].item<double>();
-  const NoiseSchedule schedule = make_schedule(VpLinear{}, 100);
-  constexpr int64_t chains = 200;
-  for (const auto* method : {"mcgdiff", "tds"}) {
+  for (const Contestant& contestant : contestants) {
+    if (!contestant.evidence) continue;
     for (const int64_t particles : {64, 256, 1024}) {
-      const ParticleOptions smc{.particles = particles, .chains = chains};
-      const auto sampler =
-          std::string(method) == "mcgdiff"
-              ? posterior_sampler(McgdiffOptions{.smc = smc}, schedule, context.draw_options(at::kDouble))
-              : posterior_sampler(TdsOptions{.smc = smc}, schedule, context.draw_options(at::kDouble));
-      const Draws draws = sampler->sample(problem, chains * particles, noise.stream(Stream::sampler), {});
+      const Setting setting{dy,
+                            1,
+                            make_schedule(VpLinear{}, steps),
+                            context.draw_options(at::kDouble),
+                            {.particles = particles, .chains = chains}};
+      const Draws draws =
+          contestant.make(setting)->sample(problem, chains * particles, noise.stream(Stream::sampler), {});
       const Tensor log_ratio = draws.run.particles->log_evidence.flatten() - exact, ratio = log_ratio.exp();
       const double mean = ratio.mean().item<double>();
       const double error = ratio.std().item<double>() / std::sqrt(static_cast<double>(chains));
       const double log_mean = log_ratio.mean().item<double>(), spread = log_ratio.std().item<double>();
-      result.text += fmt::format("| {} | {} | {:.3f} | {:.3f} | {:+.3f} | {:.3f} |\n", method, particles,
-                                 mean, error, log_mean, spread);
-      result.summary["evidence"].push_back({{"method", method},
+      result.text += fmt::format("| {} | {} | {:.3f} | {:.3f} | {:+.3f} | {:.3f} |\n", contestant.name,
+                                 particles, mean, error, log_mean, spread);
+      result.summary["evidence"].push_back({{"method", contestant.name},
                                             {"particles", particles},
                                             {"mean_ratio", mean},
                                             {"standard_error", error},
@@ -162,52 +129,100 @@ void evidence(const MixtureBenchmarkOptions& o, const RunContext& context, Mixtu
   }
 }
 
+std::string heading(const MixtureBenchmarkOptions& o) {
+  std::string text = fmt::format(
+      "# 25-component mixture\n\n"
+      "{} random problems a cell ({} above 80 dimensions), {} draws; mean and 95% interval of the sliced\n"
+      "Wasserstein distance (mean over 100 directions of W_1) to exact draws.\n"
+      "Reference: an independent reproduction with exact scores and the same settings, on other random\n"
+      "problems. Slide: single runs of MCGdiff shown by its authors.\n\n| d | dy | steps | floor |",
+      o.problems, std::max<int64_t>(1, o.problems / 4), o.draws);
+  for (const Contestant& contestant : contestants) text += fmt::format(" {} |", contestant.name);
+  text += " reference mcgdiff | mmps | ddrm | dps | slide mcgdiff |\n|---:|---:|---:|---:|";
+  for (size_t i = 0; i < std::size(contestants) + 5; ++i) text += "---:|";
+  return text + "\n";
+}
+
+void add_cell(const MixtureCell& cell, const MixtureDistances& distances, MixtureBenchmark& result) {
+  Summary entry{{"d", cell.d}, {"dy", cell.dy}, {"steps", cell.steps}};
+  const double floor = Mean(distances.at("floor")).value;
+  entry["floor"] = floor;
+  result.text += fmt::format("| {} | {} | {} | {:.2f} |", cell.d, cell.dy, cell.steps, floor);
+  for (const Contestant& contestant : contestants) {
+    const auto found = distances.find(contestant.name);
+    if (found == distances.end()) {
+      result.text += " |";
+      continue;
+    }
+    const Mean mean(found->second);
+    const bool finite = std::isfinite(mean.value);
+    result.text += finite ? fmt::format(" {:.2f} ± {:.2f} |", mean.value, mean.half_width) : " diverged |";
+    if (finite)
+      entry["methods"][contestant.name] = {{"mean", mean.value}, {"half_width_95", mean.half_width}};
+  }
+  result.text += fmt::format(" {} | {} | {} | {} | {} |\n", number(cell.mcgdiff), number(cell.mmps),
+                             number(cell.ddrm), number(cell.dps), number(cell.slide));
+  result.summary["cells"].push_back(entry);
+}
+
 }  // namespace
+
+std::vector<MixtureCell> mixture_cells() {
+  return {
+      {8, 1, 20, 0.92, 4.91, 6.26, 2.98, {}},   {8, 1, 100, 0.56, 4.19, 4.20, 2.93, {}},
+      {8, 2, 20, 0.87, 5.32, 5.84, 1.50, 1.59}, {8, 2, 100, 0.39, 4.65, 2.93, 1.47, {}},
+      {8, 4, 20, 0.23, 1.83, 4.70, 0.29, 2.1},  {8, 4, 100, 0.12, 1.00, 1.09, 0.27, {}},
+      {80, 1, 20, {}, {}, {}, {}, {}},          {80, 1, 100, {}, {}, {}, {}, {}},
+      {80, 2, 20, {}, {}, {}, {}, 3.9},         {80, 2, 100, {}, {}, {}, {}, {}},
+      {80, 4, 20, {}, {}, {}, {}, 2.3},         {80, 4, 100, {}, {}, {}, {}, 1.8},
+      {400, 2, 20, {}, {}, {}, {}, 1.7},        {800, 1, 20, {}, {}, {}, {}, {}},
+      {800, 2, 20, {}, {}, {}, {}, {}},         {800, 4, 20, {}, {}, {}, {}, {}},
+      {800, 1, 100, {}, {}, {}, {}, {}},        {800, 2, 100, {}, {}, {}, {}, {}},
+      {800, 4, 100, {}, {}, {}, {}, {}},
+  };
+}
+
+MixtureDistances mixture_distances(const MixtureCell& cell, const MixtureBenchmarkOptions& o,
+                                   const RunContext& context, const std::function<void()>& problem_done) {
+  const Setting setting{cell.dy,
+                        cell.eta(),
+                        make_schedule(VpLinear{}, cell.steps),
+                        context.draw_options(at::kDouble, /*slice_rows=*/128),
+                        {.particles = o.draws / 2, .chains = 2}};
+  MixtureDistances result;
+  for (int64_t i = 0; i < problems_of(cell, o); ++i) {
+    const Noise noise = noise_of(o, cell.d, cell.dy, i);
+    const MixtureProblem p = make_mixture_problem(cell.d, cell.dy, noise.stream(Stream::truth));
+    const Problem problem = problem_of(p);
+    const auto posterior = p.prior->condition(p.matrix, p.noise_std);
+    Noise first = noise.stream(Stream::user), second = first.stream(Stream::user);
+    const Tensor exact = posterior->sample(p.y, o.draws, first);
+    result["floor"].push_back(sliced_wasserstein({exact}, {posterior->sample(p.y, o.draws, second)}));
+    for (const Contestant& contestant : contestants) {
+      if (cell.d > 80 && !contestant.large) continue;
+      const Draws draws =
+          contestant.make(setting)->sample(problem, o.draws, noise.stream(Stream::sampler), {});
+      const Tensor x = draws.x.select(1, 0);
+      const bool finite =
+          x.isfinite().all().item<bool>() && draws.log_weight.gt(-INFINITY).any().item<bool>();
+      result[contestant.name].push_back(
+          finite ? sliced_wasserstein({x, draws.log_weight.select(1, 0)}, {exact}) : INFINITY);
+    }
+    problem_done();
+  }
+  return result;
+}
 
 MixtureBenchmark mixture_benchmark(const MixtureBenchmarkOptions& o, const RunContext& context) {
   MixtureBenchmark result;
-  const Run run(o, context);
-  const std::vector<Cell> all = cells(o.large);
-  result.text = fmt::format(
-      "# 25-component mixture\n\n{} random problems a cell ({} above 80 dimensions), {} draws; mean and 95% "
-      "interval of the sliced "
-      "Wasserstein distance "
-      "(mean over 100 directions of W_1) to exact draws.\nReference: an independent reproduction with exact "
-      "scores and the "
-      "same settings. Slide: single runs of MCGdiff shown by its authors.\n\n| d | dy | steps | floor |",
-      o.problems, std::max<int64_t>(1, o.problems / 4), o.draws);
-  for (const char* method : methods) result.text += fmt::format(" {} |", method);
-  result.text += " reference mcgdiff | mmps | ddrm | dps | slide mcgdiff |\n|---:|---:|---:|---:|";
-  for (size_t i = 0; i < std::size(methods) + 5; ++i) result.text += "---:|";
-  result.text += "\n";
-  int64_t total = 0;
-  for (const Cell& cell : all) total += problems_of(cell, o);
-  int64_t done = 0;
-  for (const Cell& cell : all) {
-    std::map<std::string, std::vector<double>> distances;
-    for (int64_t i = 0; i < problems_of(cell, o); ++i) {
-      run.examine(cell, i, distances);
-      if (context.observer && context.observer({.done = ++done, .total = total}) == Control::stop)
-        throw Interrupted{};
-    }
-    Summary entry{{"d", cell.d}, {"dy", cell.dy}, {"steps", cell.steps}};
-    const double floor = Mean(distances["floor"]).value;
-    entry["floor"] = floor;
-    result.text += fmt::format("| {} | {} | {} | {:.2f} |", cell.d, cell.dy, cell.steps, floor);
-    for (const char* method : methods) {
-      if (!distances.contains(method)) {
-        result.text += " |";
-        continue;
-      }
-      const Mean mean(distances[method]);
-      const bool finite = std::isfinite(mean.value);
-      result.text += finite ? fmt::format(" {:.2f} ± {:.2f} |", mean.value, mean.half_width) : " diverged |";
-      if (finite) entry["methods"][method] = {{"mean", mean.value}, {"half_width_95", mean.half_width}};
-    }
-    result.text += fmt::format(" {} | {} | {} | {} | {} |\n", number(cell.mcgdiff), number(cell.mmps),
-                               number(cell.ddrm), number(cell.dps), number(cell.slide));
-    result.summary["cells"].push_back(entry);
-  }
+  result.text = heading(o);
+  Progress progress;
+  for (const MixtureCell& cell : o.cells) progress.total += problems_of(cell, o);
+  const auto report = [&] {
+    ++progress.done;
+    if (context.observer && context.observer(progress) == Control::stop) throw Interrupted{};
+  };
+  for (const MixtureCell& cell : o.cells) add_cell(cell, mixture_distances(cell, o, context, report), result);
   evidence(o, context, result);
   return result;
 }

@@ -5,6 +5,7 @@
 #include "tweedie/guidance.h"
 #include "tweedie/heun.h"
 #include "tweedie/operators.h"
+#include "tweedie/particles.h"
 
 #include "check_tensor.h"
 
@@ -54,6 +55,16 @@ TEST(Calibration, ExactDrawsPass) {
 
 TEST(Calibration, MmpsPassesOnAGaussian) {
   expect_pass(calibrated(guided(MmpsOptions{})));
+}
+
+// As many chains as draws: those of one chain have ancestors in common.
+TEST(Calibration, McgdiffAndTdsPass) {
+  const NoiseSchedule schedule = make_schedule(Karras{}, 40);
+  const DrawOptions draw{.threads = 1, .dtype = at::kDouble};
+  const ParticleOptions smc{.particles = 200, .chains = draws};
+  for (const auto& method : {posterior_sampler(McgdiffOptions{.smc = smc}, schedule, draw),
+                             posterior_sampler(TdsOptions{.smc = smc}, schedule, draw)})
+    expect_pass(calibrated(*method));
 }
 
 // Without Cov[x_0 | x_sigma] the draws fit y too closely: the likelihood of the truth is below all of theirs.
