@@ -54,9 +54,13 @@ void fields(FieldVisitor& visit, InferConfig::Measurement& o) {
   visit(o.noise, {"noise", "", {.required = true}});
 }
 
-void fields(FieldVisitor& visit, MethodConfig& o) {
+static void fields_without_draws(FieldVisitor& visit, MethodConfig& o) {
   visit.flatten(o.rule);
-  visit(o.steps, {"steps", "of the sampler", {.min = 1, .max = 1e6}});
+  visit(o.steps, {"steps", "from the first noise level to none", {.min = 1, .max = 1e6}});
+}
+
+void fields(FieldVisitor& visit, MethodConfig& o) {
+  fields_without_draws(visit, o);
   visit(o.draws, {"draws", "for each case", {.min = 1, .max = 1e8}});
 }
 
@@ -82,8 +86,7 @@ void fields(FieldVisitor& visit, CalibrateConfig::Measurement& o) {
 }
 
 void fields(FieldVisitor& visit, CalibrateConfig::Method& o) {
-  visit.flatten(o.rule);
-  visit(o.steps, {"steps", "of the sampler", {.min = 1, .max = 1e6}});
+  fields_without_draws(visit, o);
 }
 
 void fields(FieldVisitor& visit, CalibrateConfig& o) {
