@@ -102,7 +102,7 @@ inline void fields(FieldVisitor& visit, ParticleOptions& o) {
 }
 inline void fields(FieldVisitor& visit, McgdiffOptions& o) {
   visit(o.eta, {"eta", "noise of the prior's steps; 1: ancestral", {.min = 0, .max = 1, .open_min = true}});
-  visit(o.kappa, {"kappa", "floor of the potentials' variance", {.min = 0}});
+  visit(o.kappa, {"kappa", "floor of the potentials' variance, relative to 1 + level^2", {.min = 0}});
   visit.flatten(o.smc);
 }
 inline void fields(FieldVisitor& visit, TdsOptions& o) {
