@@ -93,8 +93,9 @@ inline void fields(FieldVisitor& visit, UniformFlow& o) {
 }
 template <class Linear>
 void beta_fields(FieldVisitor& visit, Linear& o) {
-  visit(o.beta_start,
-        {"beta_start", "variance of the first noise step", {.min = 0, .max = 1, .open_min = true}});
+  visit(o.beta_start, {"beta_start",
+                       "variance of the first noise step",
+                       {.min = 0, .max = 1, .open_min = true, .open_max = true}});
   visit(o.beta_end,
         {"beta_end", "variance of the last", {.min = 0, .max = 1, .open_min = true, .open_max = true}});
   visit(o.train_steps, {"train_steps", "number of noise steps", {.min = 1, .max = 1e7}});
