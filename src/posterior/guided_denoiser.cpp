@@ -13,8 +13,9 @@ void require_noise(const GaussianLikelihood& likelihood, const char* method) {
   if (likelihood.noise_std() > 0) return;
   throw Error(
       "measurement.noise.std",
-      fmt::format("0, but {} divides by the noise's std; ddnm, ddrm, pigdm, repaint or mcgdiff take 0",
-                  method));
+      fmt::format(
+          "0, but {} divides by the noise's std; exact, pigdm, ddrm and mcgdiff are among those that take 0",
+          method));
 }
 
 std::shared_ptr<const AnalyticPrior> require_analytic(const DenoiserPtr& prior, const char* method) {
