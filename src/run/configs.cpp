@@ -2,6 +2,11 @@
 
 namespace tweedie {
 
+bool takes_sampler(const MethodConfig& method) {
+  return std::visit([]<class Rule>(const Rule&) { return std::is_constructible_v<Guidance, Rule>; },
+                    method.rule);
+}
+
 void fields(FieldVisitor& visit, SamplerConfig& o) {
   visit.flatten(o.rule);
   visit(o.steps, {"steps", "from the first noise level to none", {.min = 1, .max = 1e6}});
@@ -54,10 +59,12 @@ void fields(FieldVisitor& visit, InferConfig::Measurement& o) {
   visit(o.noise, {"noise", "", {.required = true}});
 }
 
-static void fields_without_draws(FieldVisitor& visit, MethodConfig& o) {
+namespace {
+void fields_without_draws(FieldVisitor& visit, MethodConfig& o) {
   visit.flatten(o.rule);
   visit(o.steps, {"steps", "from the first noise level to none", {.min = 1, .max = 1e6}});
 }
+}  // namespace
 
 void fields(FieldVisitor& visit, MethodConfig& o) {
   fields_without_draws(visit, o);
@@ -69,8 +76,9 @@ void fields(FieldVisitor& visit, InferConfig& o) {
   visit(o.prior, {"prior", "what is known of x", {.required = true}});
   visit(o.measurement, {"measurement", "what was measured", {.required = true}});
   visit(o.schedule, {"schedule", "noise levels"});
-  visit(o.sampler, {"sampler", "how to walk down them"});
   visit(o.method, {"method", "how to condition on y", {.required = true}});
+  if (takes_sampler(o.method) && !o.sampler) o.sampler.emplace();
+  visit(o.sampler, {"sampler", "how guidance walks down them; other methods take none"});
 }
 
 void fields(FieldVisitor& visit, CalibrateOptions& o) {
@@ -94,7 +102,7 @@ void fields(FieldVisitor& visit, CalibrateConfig& o) {
   visit(o.prior, {"prior", "what is known of x", {.required = true}});
   visit(o.measurement, {"measurement", "what is measured of x", {.required = true}});
   visit(o.schedule, {"schedule", "noise levels"});
-  visit(o.sampler, {"sampler", "how to walk down them"});
+  visit(o.sampler, {"sampler", "how guidance walks down them, and truths from a learned prior"});
   visit(o.method, {"method", "what is tested", {.required = true}});
   visit(o.calibrate, {"calibrate", "how much"});
 }

@@ -68,6 +68,9 @@ struct MethodConfig {
   int64_t draws = 16;
 };
 
+// Guidance does; all other methods walk in their own way.
+bool takes_sampler(const MethodConfig& method);
+
 struct InferConfig {
   uint64_t seed = 0;
   PriorConfig prior;
@@ -79,7 +82,7 @@ struct InferConfig {
     std::variant<GaussianNoiseOptions> noise;
   } measurement;
   Schedule schedule = Karras{};
-  SamplerConfig sampler;
+  std::optional<SamplerConfig> sampler;  // by default one for methods that take one, none for others
   MethodConfig method;
 };
 
@@ -99,7 +102,7 @@ struct CalibrateConfig {
     std::variant<GaussianNoiseOptions> noise;
   } measurement;
   Schedule schedule = Karras{};
-  SamplerConfig sampler;
+  SamplerConfig sampler;            // of truths too, so it may stand beside any method
   struct Method : MethodConfig {};  // without its draws: [calibrate] has them
   Method method;
   CalibrateOptions calibrate;
