@@ -24,7 +24,9 @@ void add_likelihood(CLI::App& app, Shared& shared, Action& action) {
   command->add_option("--sigma-max", flow.sigma_max, "level at which the density is known (80)")
       ->type_name("S")
       ->excludes(exact);
-  command->add_option("--tolerance", flow.tolerance, "error of a step, in nats per dimension (1e-5)")
+  command
+      ->add_option("--tolerance", flow.tolerance,
+                   "error of a step: of x relative to its size, of log p in nats per dimension (1e-5)")
       ->type_name("X")
       ->excludes(exact);
   auto* divergence =

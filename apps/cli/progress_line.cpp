@@ -61,7 +61,7 @@ Observer progress_line(bool quiet) {
       const double left =
           seconds / static_cast<double>(p.done - state->first) * static_cast<double>(p.total - p.done);
       std::string line = fmt::format("{}/{}", p.done, p.total);
-      if (p.rows_per_second > 0) line += fmt::format("  {:.0f} images/s", p.rows_per_second);
+      if (p.rows_per_second > 0) line += fmt::format("  {:.0f} items/s", p.rows_per_second);
       if (!std::isnan(p.loss)) line += fmt::format("  loss {:.4f}", p.loss);
       line += fmt::format("  ETA {}", duration(left));
       std::fprintf(stderr, terminal ? "\r%s\033[K" : "%s\n", line.c_str());

@@ -1,6 +1,7 @@
 #pragma once
 // Guidance: a conditioned prior is a prior. Each is a Denoiser for p(x | y) made from one for p(x), so that
-// every sampler runs it; its network runs once per evaluation, value and derivative sharing the forward pass.
+// every sampler that needs no density runs it. Its network runs once per evaluation, value and derivative
+// sharing the forward pass; cfg evaluates two priors.
 //   D_y(x) = D(x) + sigma^2 grad_x log p(y | x_sigma = x),   and they differ in how they approximate the
 //   gradient. J = dD/dx.
 
@@ -14,18 +15,18 @@ namespace tweedie {
 // Diffusion posterior sampling, Chung et al. 2023: p(y | x_sigma) ~ p(y | x_0 = D), which drops Cov[x_0 |
 // x_sigma]:
 //   D_y = D + sigma^2 / noise_std^2 J^T A^T (y - A D).
-// Under-dispersed and stiff at small noise; noise_std > 0.
+// Under-dispersed and stiff at small noise. noise_std > 0, unless step_size is given.
 struct DpsOptions {
   static constexpr const char* kind = "dps";
-  // The paper's practical rule (its algorithm 1, zeta'): instead of the likelihood's own weight, each of 1000
-  // DDPM steps moves by step_size along -grad ||y - h(D)||. It ignores noise_std. Usual values 0.3 to 1.
+  // The paper's practical rule (its algorithm 1, zeta') instead of the likelihood's own weight: as if each of
+  // 1000 DDPM steps moved by step_size along -grad ||y - h(D)||. It ignores noise_std. Usual values 0.3 to 1.
   std::optional<double> step_size;
 };
 
 // Moment matching posterior sampling, Rozet et al. 2024 (section 4): p(y | x_sigma) ~ N(y; A D, noise_std^2 I
 // + A V A^T) with Tweedie's covariance V = sigma^2 J:
 //   D_y = D + V A^T u,  (noise_std^2 I + A V A^T) u = y - A D  by conjugate gradients.
-// Exact for Gaussian priors. Linear operators only.
+// Exact for Gaussian priors where the solve is. Linear operators only.
 struct MmpsOptions {
   static constexpr const char* kind = "mmps";
   int64_t iterations = 3;   // of conjugate gradients, at most: one vjp of the network each
@@ -106,7 +107,7 @@ DenoiserPtr guide(const OracleOptions& options, DenoiserPtr prior, const Gaussia
 DenoiserPtr guide(const CfgOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
                   Tensor y, Tally* tally = nullptr);
 
-// Any guidance, any sampler, any schedule.
+// Any guidance, any schedule, any sampler that needs no density.
 class GuidedSampler final : public PosteriorSampler {
  public:
   GuidedSampler(Guidance guidance, std::shared_ptr<const Sampler> sampler, NoiseSchedule schedule,

@@ -1,7 +1,7 @@
 #pragma once
 // Posterior samplers that split p(x | y): a step that knows only the data and a step that knows only the
-// prior, in turn. None needs a derivative of the network, but DAPS for its spread. DAPS and
-// PnP-DM divide by noise_std.
+// prior, in turn. None needs a derivative of the network, but DAPS for Tweedie's spread. DAPS and PnP-DM need
+// noise_std > 0; DiffPIR takes linear operators only.
 
 #include "tweedie/posterior.h"
 
@@ -15,9 +15,9 @@ enum class InnerDraw {
 struct InnerOptions {
   std::optional<InnerDraw> inner;  // not given: exact for linear operators, else langevin
   int64_t inner_steps = 100;       // of langevin, >= 1
-  // of langevin, relative to 1 / (||dh/dx||^2 / noise_std^2 + 1 / r^2), the largest curvature, which for an
-  // operator that is not linear is estimated where the chain is, four times: in (0, 1]. Variances come out
-  // too large by up to 1 / (1 - inner_step / 2).
+  // of langevin, in (0, 1]: a step times the largest curvature ||dh/dx||^2 / noise_std^2 + 1 / r^2, which for
+  // an operator that is not linear is estimated where the chain is, up to four times. Variances come out too
+  // large by a factor of up to 1 / (1 - inner_step / 2).
   double inner_step = 0.1;
 };
 

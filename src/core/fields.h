@@ -1,6 +1,6 @@
 #pragma once
-// One table of fields per options struct serves the parser, --help, the resolved config and the web form. A
-// struct states it once, as a free function beside it that argument-dependent lookup finds:
+// One table of fields per options struct serves the parser, --help and the resolved config. A struct
+// states it once, as a free function beside it that argument-dependent lookup finds:
 //
 //   void fields(FieldVisitor& visit, DdimOptions& o) {
 //     visit(o.steps, {"steps", "number of steps", {.min = 1}});

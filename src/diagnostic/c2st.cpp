@@ -74,10 +74,9 @@ C2st c2st(const SampleSet& a, const SampleSet& b, const C2stOptions& options) {
   const Tensor from_a = equal_weight_index(x, noise), from_b = equal_weight_index(y, noise);
   const int64_t n = std::min({from_a.size(0), from_b.size(0), max_rows});
   if (n < 2 * options.folds) {
-    throw Error(place,
-                fmt::format("{} draws (after resampling and thinning) of a set are too few for {} folds; "
-                            "at least {} are needed",
-                            n, options.folds, 2 * options.folds));
+    throw Error(place, fmt::format("{} draws (after resampling and thinning) of a set are too few for {} "
+                                   "folds; at least {} are needed",
+                                   n, options.folds, 2 * options.folds));
   }
   const Dealt first = deal(x, thinned(from_a, n, noise), options.folds, noise);
   const Dealt second = deal(y, thinned(from_b, n, noise), options.folds, noise);

@@ -159,7 +159,7 @@ Finding coverage(const std::vector<CoverageLevel>& levels, const Significance& s
   f.status = Finding::Status::pass;
   f.value = nearest->coverage;
   f.p_value = p;
-  f.message = fmt::format("{}% intervals cover {}% of the truth (standard errors {}), p = {:.2g}",
+  f.message = fmt::format("{}% intervals cover {}% of the truth (standard errors {}%), p = {:.2g}",
                           fmt::join(asked, "/"), fmt::join(found, "/"), fmt::join(errors, "/"), p);
 
   const auto off = [](const CoverageLevel& l) { return std::abs(l.coverage - l.expected); };

@@ -54,7 +54,7 @@ Finding central_coverage(const Tensor& positions, const std::vector<std::string>
   const double p = std::min(1.0, worst.p_value * static_cast<double>(names.size() * levels.size()));
   f.p_value = p;
   f.message =
-      fmt::format("{:.3g}% intervals of {} hold {:.3g}% of the truths ({:.2g} standard error), p = {:.2g}",
+      fmt::format("{:.3g}% intervals of {} hold {:.3g}% of the truths (standard error {:.2g}%), p = {:.2g}",
                   100 * worst.level, name, 100 * worst.coverage, 100 * worst.standard_error, p);
   if (p >= significance.warn_below) return f;
   const bool narrow = worst.coverage < worst.level;

@@ -20,10 +20,11 @@ SquaredErrors squared_errors(const Simulations& s) {
   constexpr const char* place = "squared_errors";
   if (s.draws.dim() < 2 || s.draws.sizes().slice(1) != s.x.sizes() || s.draws.size(0) < 2 ||
       s.x.numel() == 0) {
-    throw Error(place,
-                fmt::format("draws {} of x {}; (draws, cases, *shape) and (cases, *shape), with at least "
-                            "2 draws, are meant",
-                            to_string(s.draws.sizes()), to_string(s.x.sizes())));
+    throw Error(
+        place,
+        fmt::format(
+            "draws {} of x {}; (draws, cases, *shape) and (cases, *shape), with at least 2 draws, are meant",
+            to_string(s.draws.sizes()), to_string(s.x.sizes())));
   }
   const int64_t n = s.draws.size(0), cases = s.draws.size(1);
   const Tensor x = flat_rows(s.x, place);
@@ -46,8 +47,7 @@ SquaredErrors squared_errors(const Simulations& s) {
 MeanIdentity mean_identity(const SquaredErrors& errors) {
   if (errors.draw.dim() != 1 || errors.draw.sizes() != errors.mean.sizes() || errors.draw.size(0) < 2) {
     throw Error("mean_identity",
-                fmt::format("errors {} of draws and {} of means; (cases) of both, at least 2, "
-                            "are meant",
+                fmt::format("errors {} of draws and {} of means; (cases) of both, at least 2, are meant",
                             to_string(errors.draw.sizes()), to_string(errors.mean.sizes())));
   }
   require_finite(errors.draw, "mean_identity.draw");

@@ -59,7 +59,7 @@ T Config::as(std::string_view table) const {
   return result;
 }
 
-// One line of --help, or one input of the web form.
+// One line of --help.
 struct FieldDescription {
   std::string table;  // "measurement.noise", "" at the top level
   std::string kind;   // `kind = "ddim"` when only that alternative has the field

@@ -151,11 +151,9 @@ const Type& find_type(const std::string& description, const std::string& place) 
     const bool one_byte = c10::elementSize(type.stored) == 1;
     if (order_known && type.name == description.substr(1) && (one_byte || description[0] != '|')) return type;
   }
-  throw Error(
-      place,
-      fmt::format("dtype '{}' is not read; f4, f8, i1, i2, i4, i8, u1, u2, u4, b1, c8 and c16 are, with < or "
-                  "> for the byte order",
-                  description));
+  throw Error(place, fmt::format("dtype '{}' is not read; f4, f8, i1, i2, i4, i8, u1, u2, u4, b1, c8 and c16 "
+                                 "are, with < or > for the byte order",
+                                 description));
 }
 
 }  // namespace

@@ -1,28 +1,13 @@
 #pragma once
-// The field table of every options struct that a config file or a model file can hold (core/fields.h).
+// The field tables (core/fields.h) of data, networks, training, schedules and operators; those of samplers
+// and methods are in io/method_fields.h.
 
 #include "core/fields.h"
-#include "tweedie/annealed_langevin.h"
 #include "tweedie/dataset.h"
-#include "tweedie/ddim.h"
-#include "tweedie/ddpm.h"
-#include "tweedie/ddrm.h"
-#include "tweedie/dpm_solver.h"
-#include "tweedie/euler.h"
-#include "tweedie/guidance.h"
-#include "tweedie/heun.h"
-#include "tweedie/langevin_posterior.h"
-#include "tweedie/mala.h"
 #include "tweedie/network.h"
 #include "tweedie/operator_options.h"
-#include "tweedie/particles.h"
-#include "tweedie/predictor_corrector.h"
-#include "tweedie/red_diff.h"
-#include "tweedie/replacement.h"
 #include "tweedie/schedule.h"
-#include "tweedie/splitting.h"
 #include "tweedie/train.h"
-#include "tweedie/ula.h"
 
 namespace tweedie {
 
@@ -46,26 +31,6 @@ constexpr auto names(BlurOptions::Kernel) {
 }
 constexpr auto names(Boundary) {
   return std::array{"circular", "zero"};
-}
-constexpr auto names(InnerDraw) {
-  return std::array{"exact", "langevin"};
-}
-constexpr auto names(DapsOptions::Spread) {
-  return std::array{"tweedie", "sigma"};
-}
-
-constexpr auto names(HeunOptions::Coordinate) {
-  return std::array{"sigma", "flow"};
-}
-constexpr auto names(DdpmOptions::Variance) {
-  return std::array{"small", "large"};
-}
-
-constexpr auto names(Resampling) {
-  return std::array{"multinomial", "systematic", "stratified", "residual"};
-}
-constexpr auto names(TdsOptions::Twist) {
-  return std::array{"pigdm", "dps", "bootstrap"};
 }
 
 inline void fields(FieldVisitor& visit, DataOptions& o) {
@@ -128,8 +93,9 @@ inline void fields(FieldVisitor& visit, UniformFlow& o) {
 }
 template <class Linear>
 void beta_fields(FieldVisitor& visit, Linear& o) {
-  visit(o.beta_start,
-        {"beta_start", "variance of the first noise step", {.min = 0, .max = 1, .open_min = true}});
+  visit(o.beta_start, {"beta_start",
+                       "variance of the first noise step",
+                       {.min = 0, .max = 1, .open_min = true, .open_max = true}});
   visit(o.beta_end,
         {"beta_end", "variance of the last", {.min = 0, .max = 1, .open_min = true, .open_max = true}});
   visit(o.train_steps, {"train_steps", "number of noise steps", {.min = 1, .max = 1e7}});
@@ -149,47 +115,6 @@ inline void fields(FieldVisitor& visit, Cosine& o) {
 }
 inline void fields(FieldVisitor&, Ve&) {}
 inline void fields(FieldVisitor&, Flow&) {}
-
-inline void fields(FieldVisitor& visit, DdimOptions& o) {
-  visit(o.eta, {"eta", "0: probability-flow ODE, 1: ancestral (DDPM)", {.min = 0, .max = 1}});
-  visit(o.data_variance,
-        {"data_variance", "of one coordinate: adds the noise that its spread calls for", {.min = 0}});
-}
-inline void fields(FieldVisitor& visit, HeunOptions& o) {
-  visit(o.s_churn, {"s_churn", "noise added back over the whole walk; 0: ODE", {.min = 0}});
-  visit(o.s_min, {"s_min", "lowest level at which it is added", {.min = 0}});
-  visit(o.s_max, {"s_max", "highest level at which it is added", {.min = 0}});
-  visit(o.s_noise, {"s_noise", "standard deviation of the added noise", {.min = 0, .open_min = true}});
-  visit(o.coordinate, {"coordinate", "in which steps are straight: sigma (EDM) or flow matching's time"});
-}
-inline void fields(FieldVisitor&, EulerOptions&) {}
-inline void fields(FieldVisitor& visit, DdpmOptions& o) {
-  visit(o.variance, {"variance", "of a step's noise: that given x_0, or beta of the VP path"});
-}
-inline void fields(FieldVisitor&, DpmSolver2mOptions&) {}
-inline void fields(FieldVisitor& visit, PredictorCorrectorOptions& o) {
-  visit(o.eta, {"eta", "of the predictor, 0: DDIM, 1: ancestral", {.min = 0, .max = 1}});
-  visit(o.corrections, {"corrections", "Langevin steps at each level", {.min = 0, .max = 1e6}});
-  visit(o.tau, {"tau", "their step in units of sigma^2", {.min = 0, .max = 1, .open_min = true}});
-  visit(o.snr, {"snr", "instead of tau: signal-to-noise ratio of a step", {.min = 0, .open_min = true}});
-}
-inline void fields(FieldVisitor& visit, AnnealedLangevinOptions& o) {
-  visit(o.iterations, {"iterations", "at each level", {.min = 1, .max = 1e9}});
-  visit(o.step, {"step", "in units of sigma^2", {.min = 0, .open_min = true}});
-  visit(o.denoise, {"denoise", "end at the denoised x"});
-}
-template <class Chain>
-void chain_fields(FieldVisitor& visit, Chain& o) {
-  visit(o.iterations, {"iterations", "of the chain, at the schedule's last level", {.min = 1, .max = 1e9}});
-  visit(o.step, {"step", "in squared units of the data", {.min = 0, .open_min = true}});
-  visit(o.start_std, {"start_std", "standard deviation of the start", {.min = 0}});
-}
-inline void fields(FieldVisitor& visit, UlaOptions& o) {
-  chain_fields(visit, o);
-}
-inline void fields(FieldVisitor& visit, MalaOptions& o) {
-  chain_fields(visit, o);
-}
 
 inline void fields(FieldVisitor&, IdentityOptions&) {}
 inline void fields(FieldVisitor& visit, MaskOptions& o) {
@@ -213,109 +138,6 @@ inline void fields(FieldVisitor& visit, DownsampleOptions& o) {
 }
 inline void fields(FieldVisitor& visit, MatrixOptions& o) {
   visit(o.matrix, {"matrix", "(m, d), d the size of x", {.required = true}});
-}
-
-inline void fields(FieldVisitor& visit, DpsOptions& o) {
-  visit(o.step_size, {"step_size",
-                      "the paper's practical zeta'; without it the likelihood's own weight",
-                      {.min = 0, .open_min = true}});
-}
-inline void fields(FieldVisitor& visit, MmpsOptions& o) {
-  visit(o.iterations, {"iterations", "of conjugate gradients, at most", {.min = 1, .max = 100000}});
-  visit(o.tolerance, {"tolerance", "relative residual at which they stop", {.min = 0, .max = 1}});
-}
-inline void fields(FieldVisitor& visit, ParticleOptions& o) {
-  visit(o.particles, {"particles", "of each chain", {.min = 1, .max = 1 << 24}});
-  visit(o.chains,
-        {"chains", "independent runs; as many as the draws need when not given", {.min = 1, .max = 1e6}});
-  visit(o.resampling, {"resampling", "how ancestors are drawn"});
-  visit(o.ess_threshold, {"ess_threshold",
-                          "share of effective particles below which they are resampled; 1: always",
-                          {.min = 0, .max = 1}});
-  visit(o.ancestors, {"ancestors", "keep the whole genealogy: RUN/ancestors.npy"});
-}
-inline void fields(FieldVisitor& visit, McgdiffOptions& o) {
-  visit(o.eta, {"eta", "noise of the prior's steps; 1: ancestral", {.min = 0, .max = 1, .open_min = true}});
-  visit(o.kappa, {"kappa", "floor of the potentials' variance", {.min = 0}});
-  visit.flatten(o.smc);
-}
-inline void fields(FieldVisitor& visit, TdsOptions& o) {
-  visit(o.twist, {"twist", "the proposal's guess of p(y | x_sigma)"});
-  visit(o.data_variance, {"data_variance",
-                          "of one coordinate of x, for twist = pigdm; the prior's",
-                          {.min = 0, .open_min = true}});
-  visit(o.eta, {"eta", "noise of the prior's steps; 1: ancestral", {.min = 0, .max = 1, .open_min = true}});
-  visit(o.gamma, {"gamma", "the target is p(x) p(y | x)^gamma", {.min = 0, .open_min = true}});
-  visit.flatten(o.smc);
-}
-inline void fields(FieldVisitor& visit, FpsOptions& o) {
-  visit(o.eta, {"eta", "noise of the prior's steps; 1: ancestral", {.min = 0, .max = 1, .open_min = true}});
-  visit.flatten(o.smc);
-}
-inline void fields(FieldVisitor&, ExactOptions&) {}
-inline void fields(FieldVisitor& visit, PigdmOptions& o) {
-  visit(
-      o.data_variance,
-      {"data_variance", "of one coordinate of x; without it the prior's own", {.min = 0, .open_min = true}});
-}
-inline void fields(FieldVisitor&, TmpdOptions&) {}
-inline void fields(FieldVisitor&, DdnmOptions&) {}
-inline void fields(FieldVisitor&, OracleOptions&) {}
-inline void fields(FieldVisitor& visit, CfgOptions& o) {
-  visit(o.scale, {"scale", "of the guidance; 1: the posterior, others: no law with a name", {.min = 0}});
-}
-inline void fields(FieldVisitor& visit, DdrmOptions& o) {
-  visit(o.eta, {"eta", "fresh part of a step's noise", {.min = 0, .max = 1}});
-  visit(o.eta_b, {"eta_b", "weight of y where it is more precise than a step's noise", {.min = 0, .max = 1}});
-}
-inline void fields(FieldVisitor& visit, DdnmPlusOptions& o) {
-  visit(o.eta, {"eta", "fresh part of a step's noise", {.min = 0, .max = 1}});
-}
-
-inline void fields(FieldVisitor& visit, InnerOptions& o) {
-  visit(o.inner, {"inner", "draw given the data; exact for linear operators when not given"});
-  visit(o.inner_steps, {"inner_steps", "of langevin", {.min = 1, .max = 1e6}});
-  visit(o.inner_step,
-        {"inner_step", "of langevin, times the largest curvature", {.min = 0, .max = 1, .open_min = true}});
-}
-inline void fields(FieldVisitor& visit, DiffpirOptions& o) {
-  visit(o.lambda, {"lambda", "trust in the prior", {.min = 0, .open_min = true}});
-  visit(o.zeta, {"zeta", "part of each level's noise that is new", {.min = 0, .max = 1}});
-}
-inline void fields(FieldVisitor& visit, DapsOptions& o) {
-  visit(o.spread, {"spread", "of x_0 around its estimate: Tweedie's, or sigma as published"});
-  visit(o.probes, {"probes", "for Tweedie's spread, one derivative each", {.min = 1, .max = 1e6}});
-  visit(o.ode_steps, {"ode_steps", "to the estimate of x_0; 1: the posterior mean", {.min = 1, .max = 1e6}});
-  visit.flatten(o.inner);
-}
-inline void fields(FieldVisitor& visit, PnpDmOptions& o) {
-  visit(o.rho_min, {"rho_min", "last distance between x and its copy", {.min = 0, .open_min = true}});
-  visit(o.reverse_steps, {"reverse_steps", "from that noise level to none", {.min = 1, .max = 1e6}});
-  visit.flatten(o.inner);
-}
-inline void fields(FieldVisitor& visit, RedDiffOptions& o) {
-  visit(o.lambda, {"lambda", "weight of the prior", {.min = 0, .open_min = true}});
-  visit(o.learning_rate, {"learning_rate", "of Adam, in the units of x", {.min = 0, .open_min = true}});
-}
-inline void fields(FieldVisitor& visit, RepaintOptions& o) {
-  visit(o.jump_length, {"jump_length", "steps of a block that is walked again", {.min = 1, .max = 1e6}});
-  visit(o.repeats, {"repeats", "walks of each block", {.min = 1, .max = 1e6}});
-}
-inline void fields(FieldVisitor& visit, ReplacementOptions& o) {
-  visit(o.lambda, {"lambda", "weight of y; 1 overwrites", {.min = 0, .max = 1, .open_min = true}});
-  visit(o.correctors, {"correctors", "Langevin moves at each level", {.min = 0, .max = 1e6}});
-  visit(o.corrector_step, {"corrector_step", "of sigma^2", {.min = 0, .max = 1, .open_min = true}});
-}
-inline void fields(FieldVisitor& visit, PosteriorLangevinOptions& o) {
-  visit(o.steps_per_level, {"steps_per_level", "moves at each level", {.min = 1, .max = 1e6}});
-  visit(o.gamma, {"gamma", "noise of y at level sigma, in sigma's units", {.min = 0}});
-  visit(o.step, {"step", "of a move, times the curvature", {.min = 0, .max = 1, .open_min = true}});
-  visit(o.precondition, {"precondition", "by the operator, where it is linear"});
-  visit(o.level, {"level", "of the chain; the schedule's last if not given", {.min = 0, .open_min = true}});
-  visit(o.chains, {"chains", "a divisor of draws; as many when not given", {.min = 1, .max = 1e8}});
-  visit(o.warmup, {"warmup", "moves of a chain before its first draw", {.min = 0, .max = 1e8}});
-  visit(o.thin, {"thin", "moves of a chain between draws", {.min = 1, .max = 1e8}});
-  visit(o.metropolis, {"metropolis", "accept or reject moves; analytic priors only"});
 }
 
 }  // namespace tweedie

@@ -131,10 +131,10 @@ std::vector<Entry> parse_entries(const json& header, uint64_t data_size, const s
   uint64_t end = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != end) {
-      throw Error(place + ":" + one_line(entry.name),
-                  fmt::format("its data start at byte {}, but {} is meant: there must be neither "
-                              "holes nor overlaps",
-                              entry.begin, end));
+      throw Error(
+          place + ":" + one_line(entry.name),
+          fmt::format("its data start at byte {}, but {} is meant: there must be neither holes nor overlaps",
+                      entry.begin, end));
     }
     end = entry.end;
   }

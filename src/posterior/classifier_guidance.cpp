@@ -132,7 +132,7 @@ Tensor Classifier::do_gradient(const Tensor& x, const Tensor& sigma) const {
 
 DenoiserPtr guide(const CfgOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
                   Tensor y, Tally* tally) {
-  return classifier_free(options.scale, prior,
+  return classifier_free(options.scale, counted(prior, tally),
                          guide(OracleOptions{}, prior, likelihood, std::move(y), tally));
 }
 

@@ -14,6 +14,11 @@ void require_noise(const GaussianLikelihood& likelihood, const char* method);
 // The prior as an analytic one, or Error(method.kind).
 std::shared_ptr<const AnalyticPrior> require_analytic(const DenoiserPtr& prior, const char* method);
 
+// The same denoiser, its evaluations and vjps added to the tally; itself where there is none.
+DenoiserPtr counted(DenoiserPtr denoiser, Tally* tally);
+// Work per draw from what was counted over so many rows, those that fill up a slice among them.
+void record_work(RunRecord& record, const Tally& tally, int64_t rows);
+
 // sigma as do_mean is given it, () or (B, 1, ..., 1), as mean() and linearise() take it
 inline Tensor flat_sigma(const Tensor& sigma) {
   return sigma.dim() == 0 ? sigma : sigma.flatten();

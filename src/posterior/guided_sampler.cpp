@@ -30,13 +30,13 @@ Conditioned bind(PigdmOptions options, const Problem& problem, const Tensor& y, 
 
 Conditioned bind(const OracleOptions&, const Problem& problem, const Tensor&, Tally* tally) {
   const auto oracle = std::make_shared<const Oracle>("oracle", problem.prior, problem.likelihood, problem.y);
-  return [=](const std::vector<int64_t>& cases) { return oracle->rows(cases, tally); };
+  return [=](const std::vector<int64_t>& cases) { return counted(oracle->rows(cases), tally); };
 }
 
 Conditioned bind(const CfgOptions& options, const Problem& problem, const Tensor&, Tally* tally) {
   const auto oracle = std::make_shared<const Oracle>("cfg", problem.prior, problem.likelihood, problem.y);
   return [=](const std::vector<int64_t>& cases) {
-    return classifier_free(options.scale, problem.prior, oracle->rows(cases, tally));
+    return classifier_free(options.scale, counted(problem.prior, tally), counted(oracle->rows(cases), tally));
   };
 }
 
@@ -73,25 +73,26 @@ Draws GuidedSampler::sample(const Problem& problem, int64_t draws, const Noise& 
   Tally tally;
   const Conditioned conditioned =
       std::visit([&](const auto& options) { return bind(options, problem, y, &tally); }, guidance_);
+  std::atomic<int64_t> rows{0};
+  const auto of_slice = [&](const std::vector<int64_t>& cases) {
+    rows += static_cast<int64_t>(cases.size());
+    return conditioned(cases);
+  };
   Draws result;
-  result.x = draw(conditioned, problem.prior->shape(), *sampler_, schedule_, draws, problem.cases(), noise,
+  result.x = draw(of_slice, problem.prior->shape(), *sampler_, schedule_, draws, problem.cases(), noise,
                   observer, options_, &result.run);
   result.log_weight = at::zeros({draws, problem.cases()}, at::kDouble);
 
-  // Work per row, the filling-up of the last slice left out.
   RunRecord& run = result.run;
+  record_work(run, tally, rows);
   run.steps = schedule_.steps();
-  run.network_evaluations = static_cast<double>(sampler_->total_evaluations(run.steps));
-  const double per_evaluation = run.network_evaluations / static_cast<double>(tally.evaluations.load());
-  run.network_vjps = static_cast<double>(tally.vjps.load()) * per_evaluation;
-  run.operator_applications = static_cast<double>(tally.operator_applications.load()) * per_evaluation;
   if (auto words = std::visit([&](const auto& options) { return caveat(options, problem); }, guidance_))
     run.warnings.push_back(*words);
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (tally.broken_solves > tally.solves / 100) {
     run.warnings.push_back(fmt::format(
-        "the prior's covariance was not positive in {:.1f}% of the solves, which were cut "
-        "short: its derivative is inaccurate there",
+        "the prior's covariance was not positive in {:.1f}% of the solves, which were cut short: its "
+        "derivative is inaccurate there",
         100.0 * static_cast<double>(tally.broken_solves.load()) / static_cast<double>(tally.solves.load())));
   }
   return result;

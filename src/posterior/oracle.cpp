@@ -20,8 +20,8 @@ class OracleDenoiser final : public Denoiser {
     DenoiserPtr posterior;
     Tensor rows;  // (B) bool
   };
-  OracleDenoiser(Shape shape, std::vector<Group> groups, Tally* tally)
-      : shape_(std::move(shape)), groups_(std::move(groups)), tally_(tally) {}
+  OracleDenoiser(Shape shape, std::vector<Group> groups)
+      : shape_(std::move(shape)), groups_(std::move(groups)) {}
   Shape shape() const override { return shape_; }
 
  protected:
@@ -49,7 +49,6 @@ class OracleDenoiser final : public Denoiser {
       throw Error("oracle.y", fmt::format("{} measurements for {} rows of x: one for each is needed",
                                           groups_.front().rows.size(0), x.size(0)));
     }
-    if (tally_ != nullptr) tally_->evaluations += x.size(0);
   }
   // Each row from the value of its own posterior
   template <class Value>
@@ -66,7 +65,6 @@ class OracleDenoiser final : public Denoiser {
 
   Shape shape_;
   std::vector<Group> groups_;
-  Tally* tally_;
 };
 
 }  // namespace
@@ -85,13 +83,13 @@ const DenoiserPtr& Oracle::given(int64_t c) const {
   return given_[c];
 }
 
-DenoiserPtr Oracle::rows(const std::vector<int64_t>& cases, Tally* tally) const {
+DenoiserPtr Oracle::rows(const std::vector<int64_t>& cases) const {
   std::vector<int64_t> distinct = cases;
   std::sort(distinct.begin(), distinct.end());
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
   std::vector<OracleDenoiser::Group> groups;
   for (const int64_t c : distinct) groups.push_back({given(c), at::tensor(cases).eq(c)});
-  return std::make_shared<OracleDenoiser>(shape_, std::move(groups), tally);
+  return std::make_shared<OracleDenoiser>(shape_, std::move(groups));
 }
 
 std::pair<Tensor, std::vector<int64_t>> distinct_rows(const Tensor& y) {
@@ -110,7 +108,7 @@ DenoiserPtr guide(const OracleOptions&, DenoiserPtr prior, const GaussianLikelih
                   Tally* tally) {
   require_batch_of(y, likelihood.forward().codomain(), "oracle.y");
   const auto [cases, place] = distinct_rows(y);
-  return Oracle("oracle", prior, likelihood, cases).rows(place, tally);
+  return counted(Oracle("oracle", prior, likelihood, cases).rows(place), tally);
 }
 
 }  // namespace tweedie

@@ -14,7 +14,7 @@ class Oracle {
   Oracle(const char* method, const DenoiserPtr& prior, const GaussianLikelihood& likelihood, const Tensor& y);
 
   // For rows that belong to these cases. Safe to call from several threads.
-  DenoiserPtr rows(const std::vector<int64_t>& cases, Tally* tally) const;
+  DenoiserPtr rows(const std::vector<int64_t>& cases) const;
 
  private:
   const DenoiserPtr& given(int64_t c) const;

@@ -59,12 +59,10 @@ GaussianPrior GaussianPrior::full(const Tensor& mean, const Tensor& covariance) 
   const double skew = (sigma - sigma.t()).abs().max().item<double>();
   // A float32 file is symmetric to float32 rounding.
   if (skew > 1e-6 * sigma.abs().max().item<double>()) {
-    throw Error(
-        "prior.covariance",
-        fmt::format(
-            "differs from its transpose by {:.3g} (smallest eigenvalue of the symmetric part {:.6g}), "
-            "but a symmetric matrix is meant",
-            skew, value[0].item<double>()));
+    throw Error("prior.covariance",
+                fmt::format("differs from its transpose by {:.3g} (smallest eigenvalue of the symmetric part "
+                            "{:.6g}), but a symmetric matrix is meant",
+                            skew, value[0].item<double>()));
   }
   return {mean.sizes().vec(), {m.flatten(), basis, non_negative(value, "prior.covariance")}, 0};
 }

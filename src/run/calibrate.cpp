@@ -207,7 +207,8 @@ Calibration calibrate(const CalibrateConfig& config, const RunContext& context) 
   const Stopwatch watch;
   const CalibrateOptions& o = config.calibrate;
   require_bins(o.simulations, o.draws, o.bins);
-  const int64_t steps = steps_of(config.method, config.sampler);
+  const int64_t steps =
+      takes_sampler(config.method) ? steps_of(config.method, config.sampler) : steps_of(config.method, {});
   const LoadedPrior prior = load_prior(config.prior, context);
   const Shape shape = prior.denoiser->shape();
   const Noise noise(config.seed);

@@ -2,49 +2,9 @@
 
 namespace tweedie {
 
-void fields(FieldVisitor& visit, GaussianOptions& o) {
-  visit(o.mean, {"mean", "(*shape); needed for its shape unless data is given"});
-  visit(o.covariance, {"covariance", "(d, d) over the flattened shape"});
-  visit(o.variance, {"variance", "(*shape): a diagonal covariance"});
-  visit(o.factor, {"factor", "(d, r): covariance F F^T + std^2 I"});
-  visit(o.std, {"std", "isotropic part", {.min = 0}});
-  visit(o.rank, {"rank", "of the fit to data; all when not given", {.min = 1}});
-  visit(o.data, {"data", "fit mean and covariance to a data set"});
-}
-
-void fields(FieldVisitor& visit, MixtureOptions& o) {
-  visit(o.weights, {"weights", "(K), sum 1", {.required = true}});
-  visit(o.means, {"means", "(K, *shape)", {.required = true}});
-  visit(o.covariances, {"covariances", "(K, d, d) over the flattened shape"});
-  visit(o.variances, {"variances", "(K, *shape): diagonal covariances"});
-  visit(o.factors, {"factors", "(K, d, r): covariances F F^T + std^2 I"});
-  visit(o.std, {"std", "isotropic part", {.min = 0}});
-}
-
-void fields(FieldVisitor& visit, EmpiricalOptions& o) {
-  visit(o.count, {"count", "the first so many samples; all when not given", {.min = 1, .max = 1e8}});
-  visit(o.data, {"data", "the samples", {.required = true}});
-}
-
-void fields(FieldVisitor& visit, TorchScriptFile& o) {
-  visit(o.file, {"file", "a module saved with torch.jit, called as f(x, t)", {.required = true}});
-  visit(o.shape, {"shape", "of one draw; the module's attribute `shape` when not given", {.min = 1}});
-  visit(o.prediction, {"prediction", "what the module computes"});
-  visit(o.path, {"path", "where the module lives"});
-}
-
-void fields(FieldVisitor& visit, PriorConfig& o) {
-  visit(o.model, {"model", ".safetensors, TorchScript .pt, or a .toml with a [prior]"});
-  if (o.model.empty()) {
-    if (!o.analytic) o.analytic.emplace();
-    visit.flatten(*o.analytic);
-  } else {
-    o.analytic.reset();
-  }
-}
-
-void fields(FieldVisitor& visit, PriorFile& o) {
-  visit(o.prior, {"prior", "", {.required = true}});
+bool takes_sampler(const MethodConfig& method) {
+  return std::visit([]<class Rule>(const Rule&) { return std::is_constructible_v<Guidance, Rule>; },
+                    method.rule);
 }
 
 void fields(FieldVisitor& visit, SamplerConfig& o) {
@@ -99,9 +59,15 @@ void fields(FieldVisitor& visit, InferConfig::Measurement& o) {
   visit(o.noise, {"noise", "", {.required = true}});
 }
 
-void fields(FieldVisitor& visit, MethodConfig& o) {
+namespace {
+void fields_without_draws(FieldVisitor& visit, MethodConfig& o) {
   visit.flatten(o.rule);
-  visit(o.steps, {"steps", "of the sampler", {.min = 1, .max = 1e6}});
+  visit(o.steps, {"steps", "from the first noise level to none", {.min = 1, .max = 1e6}});
+}
+}  // namespace
+
+void fields(FieldVisitor& visit, MethodConfig& o) {
+  fields_without_draws(visit, o);
   visit(o.draws, {"draws", "for each case", {.min = 1, .max = 1e8}});
 }
 
@@ -110,8 +76,9 @@ void fields(FieldVisitor& visit, InferConfig& o) {
   visit(o.prior, {"prior", "what is known of x", {.required = true}});
   visit(o.measurement, {"measurement", "what was measured", {.required = true}});
   visit(o.schedule, {"schedule", "noise levels"});
-  visit(o.sampler, {"sampler", "how to walk down them"});
   visit(o.method, {"method", "how to condition on y", {.required = true}});
+  if (takes_sampler(o.method) && !o.sampler) o.sampler.emplace();
+  visit(o.sampler, {"sampler", "how guidance walks down them; other methods take none"});
 }
 
 void fields(FieldVisitor& visit, CalibrateOptions& o) {
@@ -127,8 +94,7 @@ void fields(FieldVisitor& visit, CalibrateConfig::Measurement& o) {
 }
 
 void fields(FieldVisitor& visit, CalibrateConfig::Method& o) {
-  visit.flatten(o.rule);
-  visit(o.steps, {"steps", "of the sampler", {.min = 1, .max = 1e6}});
+  fields_without_draws(visit, o);
 }
 
 void fields(FieldVisitor& visit, CalibrateConfig& o) {
@@ -136,7 +102,7 @@ void fields(FieldVisitor& visit, CalibrateConfig& o) {
   visit(o.prior, {"prior", "what is known of x", {.required = true}});
   visit(o.measurement, {"measurement", "what is measured of x", {.required = true}});
   visit(o.schedule, {"schedule", "noise levels"});
-  visit(o.sampler, {"sampler", "how to walk down them"});
+  visit(o.sampler, {"sampler", "how guidance walks down them, and truths from a learned prior"});
   visit(o.method, {"method", "what is tested", {.required = true}});
   visit(o.calibrate, {"calibrate", "how much"});
 }

@@ -1,56 +1,11 @@
 #pragma once
-// The config file of each command, as a struct: the tables of design and documentation, with their defaults.
+// The config file of each command, as a struct with its defaults.
 
+#include "io/method_fields.h"
 #include "io/option_fields.h"
-
-#include <optional>
+#include "run/prior_config.h"
 
 namespace tweedie {
-
-// A Gaussian prior from files, or fitted on a data set. One of the forms of the covariance is given:
-// covariance (d, d); variance (*shape); factor (d, r) with std: F F^T + std^2 I; std alone: std^2 I; data,
-// with or without a rank.
-struct GaussianOptions {
-  static constexpr const char* kind = "gaussian";
-  std::filesystem::path mean, covariance, variance, factor;
-  std::optional<double> std;
-  std::optional<DataOptions> data;
-  std::optional<int64_t> rank;
-};
-
-// sum_k w_k N(m_k, Sigma_k) from files. One of the forms of the covariances is given: covariances (K, d, d);
-// variances (K, *shape); factors (K, d, r) with std: F F^T + std^2 I; std alone: std^2 I.
-struct MixtureOptions {
-  static constexpr const char* kind = "gaussian-mixture";
-  std::filesystem::path weights, means, covariances, variances, factors;
-  std::optional<double> std;
-};
-
-// The samples of a data set themselves, each with the same weight.
-struct EmpiricalOptions {
-  static constexpr const char* kind = "empirical";
-  DataOptions data;
-  std::optional<int64_t> count;  // the first so many; all when not given
-};
-
-struct TorchScriptFile {
-  static constexpr const char* kind = "torchscript";
-  std::filesystem::path file;
-  Shape shape;  // empty: the module's attribute `shape`
-  Prediction prediction = Prediction::data;
-  Path path = Ve{};
-};
-
-// What is known of x: a MODEL (.safetensors of ours, a TorchScript .pt, or a .toml with a [prior] of its
-// own), or the prior itself.
-struct PriorConfig {
-  std::filesystem::path model;
-  std::optional<std::variant<GaussianOptions, MixtureOptions, EmpiricalOptions, TorchScriptFile>> analytic;
-};
-
-struct PriorFile {  // what a MODEL.toml holds
-  PriorConfig prior;
-};
 
 struct SamplerConfig {
   std::variant<HeunOptions, EulerOptions, DpmSolver2mOptions, DdimOptions, DdpmOptions,
@@ -113,6 +68,9 @@ struct MethodConfig {
   int64_t draws = 16;
 };
 
+// Guidance does; all other methods walk in their own way.
+bool takes_sampler(const MethodConfig& method);
+
 struct InferConfig {
   uint64_t seed = 0;
   PriorConfig prior;
@@ -124,7 +82,7 @@ struct InferConfig {
     std::variant<GaussianNoiseOptions> noise;
   } measurement;
   Schedule schedule = Karras{};
-  SamplerConfig sampler;
+  std::optional<SamplerConfig> sampler;  // by default one for methods that take one, none for others
   MethodConfig method;
 };
 
@@ -144,18 +102,12 @@ struct CalibrateConfig {
     std::variant<GaussianNoiseOptions> noise;
   } measurement;
   Schedule schedule = Karras{};
-  SamplerConfig sampler;
+  SamplerConfig sampler;            // of truths too, so it may stand beside any method
   struct Method : MethodConfig {};  // without its draws: [calibrate] has them
   Method method;
   CalibrateOptions calibrate;
 };
 
-void fields(FieldVisitor& visit, GaussianOptions& o);
-void fields(FieldVisitor& visit, MixtureOptions& o);
-void fields(FieldVisitor& visit, EmpiricalOptions& o);
-void fields(FieldVisitor& visit, TorchScriptFile& o);
-void fields(FieldVisitor& visit, PriorConfig& o);
-void fields(FieldVisitor& visit, PriorFile& o);
 void fields(FieldVisitor& visit, SamplerConfig& o);
 void fields(FieldVisitor& visit, TrainConfig& o);
 void fields(FieldVisitor& visit, SampleConfig& o);

@@ -109,7 +109,7 @@ Draws run_inference(const Inference& inference, const InferConfig& config, const
   const DrawOptions options = context.draw_options(inference.prior.dtype);
   const Problem problem{inference.prior.denoiser, inference.measured.likelihood,
                         inference.measured.y.slice(0, 0, cases)};
-  return make_method(config.method, config.sampler, config.schedule, steps, options)
+  return make_method(config.method, config.sampler.value_or(SamplerConfig{}), config.schedule, steps, options)
       ->sample(problem, draws, Noise(config.seed), context.observer);
 }
 

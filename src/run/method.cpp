@@ -60,9 +60,14 @@ int64_t default_steps_of(const MethodConfig& method) {
 
 }  // namespace
 
-int64_t steps_of(const MethodConfig& method, const SamplerConfig& sampler) {
+int64_t steps_of(const MethodConfig& method, const std::optional<SamplerConfig>& sampler) {
+  if (sampler && !takes_sampler(method)) {
+    const char* kind = std::visit([](const auto& rule) { return rule.kind; }, sampler->rule);
+    throw Error("sampler", fmt::format("{}, but {} takes none; [sampler] is for guidance such as mmps", kind,
+                                       name_of(method)));
+  }
   if (std::holds_alternative<ExactOptions>(method.rule)) return 0;
-  const auto &a = method.steps, &b = sampler.steps;
+  const auto a = method.steps, b = sampler ? sampler->steps : std::nullopt;
   if (a && b && *a != *b) {
     throw Error("method.steps", fmt::format("{}, but sampler.steps is {}; one number is meant", *a, *b));
   }

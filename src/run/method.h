@@ -6,8 +6,9 @@
 
 namespace tweedie {
 
-// Steps of the walk: of the method or of the sampler, which must agree; 0 for methods without one.
-int64_t steps_of(const MethodConfig& method, const SamplerConfig& sampler);
+// Steps of the walk: of the method or of the sampler, which must agree; 0 for methods without one. Throws
+// Error for a sampler beside a method that takes none.
+int64_t steps_of(const MethodConfig& method, const std::optional<SamplerConfig>& sampler);
 
 std::unique_ptr<const PosteriorSampler> make_method(const MethodConfig& method, const SamplerConfig& sampler,
                                                     const Schedule& schedule, int64_t steps,

@@ -183,6 +183,8 @@ CASES = [
     ("eta without ddim", "sample prior.toml --eta 0.5", {}, ["eta", "heun"]),
     ("more steps than there are", "sample prior.toml --schedule vp-linear --steps 1001", {}, ["steps", "1001", "1000"]),
     ("two numbers of steps", "infer infer.toml --set sampler.steps=5", {}, ["method.steps", "4", "5"]),
+    *((f"sampler of {kind}", f"infer infer.toml --set method.kind={kind}", {}, ["sampler: heun", kind])
+      for kind in ("daps", "ddrm", "posterior-langevin", "tds", "exact")),
     ("count of sample", "sample prior.toml --count 0", {}, ["count", "0"]),
     ("steps of sample", "sample prior.toml --steps -3", {}, ["steps", "-3"]),
     ("sampler of sample", "sample prior.toml --sampler verlet", {}, ["sampler.kind", '"verlet"', "heun"]),
@@ -224,7 +226,7 @@ CASES = [
      ["module.pt", "(2, 4)"]),
     ("safetensors cut short", "sample bad.safetensors", {"bad.safetensors": b"\x10\0\0\0"}, ["bad.safetensors"]),
     ("safetensors of others", "sample bad.safetensors", {"bad.safetensors": struct.pack("<Q", 2) + b"{}"}, ["bad.safetensors"]),
-    ("exact without an analytic prior", "infer image.toml --set method.kind=exact --set prior.model=module.pt", {}, ["method.kind", "exact", "analytic"]),
+    ("exact without an analytic prior", "infer image.toml --set method.kind=exact --set prior.model=module.pt", {"image.toml": ('[sampler]\nkind = "heun"\n', "")}, ["method.kind", "exact", "analytic"]),
 
     # Measurements and operators
     ("no y", "infer infer.toml", {"infer.toml": ('y = "y.npy"\n', "")}, ["measurement", "y ="]),

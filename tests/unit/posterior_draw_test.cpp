@@ -189,6 +189,8 @@ TEST(GuidedSampler, CountsTheWorkOfOneDraw) {
   EXPECT_EQ(mmps.network_vjps, 22);
   EXPECT_EQ(mmps.operator_applications, 11 * 5);
   EXPECT_TRUE(mmps.warnings.empty());
+  EXPECT_EQ(run(OracleOptions{}).network_evaluations, 11);
+  EXPECT_EQ(run(CfgOptions{}).network_evaluations, 2 * 11);  // of the prior and of its oracle
 }
 
 // A denoiser whose derivative is not positive is no posterior mean: the solves are cut short, and it is said.
