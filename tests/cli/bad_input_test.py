@@ -189,6 +189,7 @@ CASES = [
     ("steps of sample", "sample prior.toml --steps -3", {}, ["steps", "-3"]),
     ("sampler of sample", "sample prior.toml --sampler verlet", {}, ["sampler.kind", '"verlet"', "heun"]),
     ("key of another sampler", "sample prior.toml --sampler ula --set sampler.tau=0.1", {}, ["tau", "ula"]),
+    ("beta_start of 1", "sample prior.toml --schedule vp-linear --set schedule.beta_start=1.0", {}, ["--set schedule.beta_start", ": 1 is", "(0, 1)"]),
     ("t_max of 1", "sample prior.toml --schedule flow --set schedule.t_max=1.0", {}, ["t_max", "1"]),
     ("levels of ve the wrong way round", "sample prior.toml --schedule ve --set schedule.sigma_min=60", {}, ["schedule.sigma_max", "50", "60"]),
     ("mala without a density", "infer infer.toml --set sampler.kind=mala", {}, ["sampler.kind", "mala", "ula"]),
