@@ -304,16 +304,17 @@ TEST(Particles, BitsDoNotDependOnThreadsOrMemory) {
   const Correlated c;
   const Problem p = c.problem(0.3, 3);
   McgdiffOptions options;
-  options.smc.particles = 300;
+  options.smc.particles = 2500;  // three slices
   options.smc.chains = 4;
   const auto run = [&](DrawOptions draw) {
-    return posterior_sampler(options, schedule(8), draw)->sample(p, 1200, Noise(11), {});
+    return posterior_sampler(options, schedule(8), draw)->sample(p, 10000, Noise(11), {});
   };
+  // The last: room for one chain at a time, whose slices then share the threads
   const Draws one = run({.threads = 1}), two = run({.threads = 2}),
-              tight = run({.threads = 2, .memory = 110'000});
+              tight = run({.threads = 2, .memory = 820'000});
   EXPECT_TRUE(one.x.equal(two.x) && one.log_weight.equal(two.log_weight));
   EXPECT_TRUE(one.x.equal(tight.x) && one.log_weight.equal(tight.log_weight));
-  expect_error([&] { run({.memory = 1000}); }, {"--memory", "1000 bytes", "300 particles"});
+  expect_error([&] { run({.memory = 1000}); }, {"--memory", "1000 bytes", "2500 particles"});
 }
 
 TEST(Particles, GenealogyIsKept) {
