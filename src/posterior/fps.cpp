@@ -37,9 +37,9 @@ class Fps final : public ParticleModel {
       const Tensor variance =
           at::where(predicted.gt(0), predicted, at::full({}, sigma[k] * sigma[k], at::kDouble));
       Step step{prior_step, path, variance, {}};
+      const double* aim = path.data_ptr<double>();
       for (int64_t i = 0; i < basis.count(); ++i) {
-        step.moves.push_back(
-            GuidedMove::towards(path[i].item<double>(), level[i] * level[i], prior_step.std));
+        step.moves.push_back(GuidedMove::towards(aim[i], level[i] * level[i], prior_step.std));
       }
       steps_.push_back(std::move(step));
     }

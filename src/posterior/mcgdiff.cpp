@@ -62,7 +62,8 @@ class Mcgdiff final : public ParticleModel {
     }
     for (int64_t k = 0; k < schedule.steps(); ++k) {
       Step step{{sigma[k], sigma[k + 1], options.eta}, {}, {}};
-      for (int64_t i = 0; i < count_guided(k + 1); ++i) {
+      const int64_t guided = count_guided(k + 1);
+      for (int64_t i = 0; i < guided; ++i) {
         const double variance = potential_variance(sigma[k + 1], i), after = step.prior.variance() + variance;
         // With a noiseless measurement and neither noise nor floor left, the last weight is floored at the
         // level before.
