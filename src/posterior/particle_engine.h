@@ -1,6 +1,7 @@
 #pragma once
 // Sequential Monte Carlo over a noise schedule, many independent chains of particles at once. Particles are
-// worked on in slices of fixed number, each on one thread, so that no bit depends on the threads.
+// worked on in slices whose size follows from their number and dimension alone, each slice on one thread, so
+// that no bit depends on the threads.
 
 #include "core/shape.h"
 #include "tweedie/particles.h"
