@@ -14,7 +14,7 @@ namespace tweedie {
 namespace {
 
 constexpr int64_t d = 80, dy = 2, components = 25;
-constexpr int64_t slice_rows = 256;  // as particles are cut
+constexpr int64_t slice_rows = 256;
 constexpr double sigma = 1;
 
 // D(x; sigma) of this prior for a number of slices
