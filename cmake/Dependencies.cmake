@@ -12,6 +12,13 @@ find_package(tomlplusplus REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
 
+# libtorch's headers and libc10, which has its types (Tensor, Device, Error) but no operators, and loads in a
+# millisecond
+add_library(torch_types INTERFACE)
+target_include_directories(torch_types INTERFACE $<TARGET_PROPERTY:torch,INTERFACE_INCLUDE_DIRECTORIES>)
+target_compile_options(torch_types INTERFACE $<TARGET_PROPERTY:torch,INTERFACE_COMPILE_OPTIONS>)
+target_link_libraries(torch_types INTERFACE c10)
+
 # What the library's users link too (tweedie-config.cmake finds these again), and what is headers only.
 set(TWEEDIE_LINKED_LIBRARIES
   Threads::Threads ZLIB::ZLIB PNG::PNG JPEG::JPEG Freetype::Freetype PkgConfig::LIBZIP fmt::fmt

@@ -15,6 +15,9 @@ else()
   target_compile_options(tweedie_options INTERFACE -Wno-missing-field-initializers)
 endif()
 
+# One kind of code for the library, the module and the tests, which share a precompiled header.
+add_compile_options(-fPIC -fno-semantic-interposition)
+
 find_program(MOLD NAMES mold ld.mold)
 if(MOLD)
   target_link_options(tweedie_options INTERFACE -fuse-ld=mold)

@@ -1,5 +1,3 @@
-#include "run/bench.h"
-
 #include "cli.h"
 
 namespace tweedie::cli {
@@ -47,8 +45,8 @@ void add_bench(CLI::App& app, Shared& shared, Action& action) {
   command->add_option("--seconds", options->seconds, "to measure each for, at least (2)")->type_name("S");
   command->callback([=, &shared, &action] {
     action = [=, &shared] {
-      const BenchReport report = bench(*options, shared.context(""));
-      print(shared, to_json(report), table(report));
+      const BenchReport report = shared.services().bench(*options, shared.context(""));
+      print(shared, shared.services().bench_json(report), table(report));
       return 0;
     };
   });

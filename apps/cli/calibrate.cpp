@@ -16,7 +16,7 @@ void add_calibrate(CLI::App& app, Shared& shared, Action& action) {
     action = [=, &shared] {
       const auto options = Config::read(*config, shared.overrides()).as<CalibrateConfig>();
       const RunContext context = shared.context("out/calibrate");
-      const Calibration calibration = calibrate(options, context);
+      const Calibration calibration = shared.services().calibrate(options, context);
       end_progress_line();
       auto lines = lines_of(calibration.summary, {"method", "prior", "simulations", "draws", "steps",
                                                   "network_evaluations", "network_vjps", "seconds"});

@@ -1,4 +1,3 @@
-#include "run/certify.h"
 #include "cli.h"
 #include "progress_line.h"
 #include "tweedie/error.h"
@@ -47,7 +46,7 @@ void add_certify(CLI::App& app, Shared& shared, Action& action) {
       options.methods = flags->methods;
       options.rungs = flags->rungs;
       const RunContext context = shared.context("out/certify");
-      const Certificate certificate = certify(options, context);
+      const Certificate certificate = shared.services().certify(options, context);
       end_progress_line();
       print(
           shared, certificate.summary,

@@ -3,20 +3,19 @@
 #include "progress_line.h"
 #include "tweedie/error.h"
 
-#include <ATen/Context.h>
-
 #include <iostream>
 
 namespace tweedie::cli {
 
 namespace {
 
-at::Device parse_device(const std::string& text) {
+at::Device parse_device(const Shared& shared) {
+  const std::string& text = shared.device;
   const bool cuda =
       text == "cuda" || (text.rfind("cuda:", 0) == 0 && text.size() > 5 &&
                          text.find_first_not_of("0123456789", 5) == std::string::npos && text.size() < 8);
   if (text != "cpu" && !cuda) throw Error("--device", "'" + text + "': cpu, cuda or cuda:i is meant");
-  if (cuda && !at::globalContext().hasCUDA()) {
+  if (cuda && !shared.services().has_cuda()) {
     throw Error("--device", "'" + text + "': this libtorch was built without CUDA, or there is no GPU");
   }
   return at::Device(text);
@@ -41,7 +40,7 @@ RunContext Shared::context(const std::string& default_out) const {
   RunContext context;
   context.out = out.empty() ? default_out : out;
   context.force = force;
-  context.device = parse_device(device);
+  context.device = parse_device(*this);
   context.precision = parse_precision(dtype);
   context.threads = threads;
   context.memory = memory;

@@ -1,7 +1,7 @@
 #pragma once
 // The command line: one subcommand a file, each a function that adds itself to the program.
 
-#include "run/services.h"
+#include "services/services.h"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -21,6 +21,9 @@ struct Shared {
   std::vector<std::string> set;
   bool json = false, quiet = false, force = false;
 
+  // What computes, loaded at the first call: that takes half a second, so not before there is something to
+  // compute.
+  const Services& services() const;
   // with the observer that draws the progress line and listens to Ctrl-C
   RunContext context(const std::string& default_out) const;
   // --set and --seed, as overrides of a config

@@ -65,7 +65,8 @@ void add_compare(CLI::App& app, Shared& shared, Action& action) {
       if (request.range && !(*request.range > 0 && std::isfinite(*request.range))) {
         throw Error("--range", fmt::format("{}: a finite number above 0 is meant", *request.range));
       }
-      const ComparisonOutcome outcome = compare_files(request, shared.seed.value_or(0), shared.context(""));
+      const ComparisonOutcome outcome =
+          shared.services().compare_files(request, shared.seed.value_or(0), shared.context(""));
       print(shared, outcome.summary, lines_of(outcome.summary, outcome.results));
       return outcome.equal ? 0 : 1;
     };

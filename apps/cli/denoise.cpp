@@ -21,7 +21,8 @@ void add_denoise(CLI::App& app, Shared& shared, Action& action) {
   command->callback([=, &shared, &action] {
     action = [=, &shared] {
       const RunContext context = shared.context("out/denoise");
-      const Summary summary = denoise(flags->model, flags->x, flags->sigma, flags->vjp, context);
+      const Summary summary =
+          shared.services().denoise(flags->model, flags->x, flags->sigma, flags->vjp, context);
       auto lines = lines_of(summary, {"prior", "sigma", "rows"});
       lines.push_back("-> " + (context.out / "denoised.npy").string());
       print(shared, summary, lines);

@@ -10,7 +10,7 @@ void add_diagnose(CLI::App& app, Shared& shared, Action& action) {
   command->add_option("run", *run, "folder that infer made")->required()->type_name("RUN");
   command->callback([=, &shared, &action] {
     action = [=, &shared] {
-      const Diagnosis diagnosis = diagnose(*run, shared.context(""));
+      const Diagnosis diagnosis = shared.services().diagnose(*run, shared.context(""));
       end_progress_line();
       auto lines = lines_of(diagnosis.findings);
       lines.push_back(diagnosis.verdict.sentence);

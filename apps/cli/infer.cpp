@@ -13,7 +13,7 @@ void add_infer(CLI::App& app, Shared& shared, Action& action) {
     action = [=, &shared] {
       const auto options = Config::read(*config, shared.overrides()).as<InferConfig>();
       const RunContext context = shared.context("out/infer");
-      const Summary summary = infer(options, context);
+      const Summary summary = shared.services().infer(options, context);
       auto lines = lines_of(summary, {"method", "prior", "cases", "draws", "steps", "network_evaluations",
                                       "network_vjps", "residual_chi2", "residual_p_value", "log_evidence",
                                       "psnr", "psnr_single_draw", "ssim", "coverage_90", "seconds"});

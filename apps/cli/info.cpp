@@ -1,3 +1,4 @@
+#include "run/info.h"
 #include "cli.h"
 
 namespace tweedie::cli {
@@ -8,7 +9,8 @@ void add_info(CLI::App& app, Shared& shared, Action& action) {
   command->add_option("file", *file, ".safetensors, .toml, .pt, .npy, ...")->required()->type_name("FILE");
   command->callback([=, &shared, &action] {
     action = [=, &shared] {
-      const Summary summary = info(*file);
+      std::optional<Summary> known = info_by_reading(*file);
+      const Summary summary = known ? *std::move(known) : shared.services().info(*file);
       std::vector<std::string> names, texts;
       for (const auto& [name, value] : summary.items())
         (name == "model" || name == "training" ? texts : names).push_back(name);

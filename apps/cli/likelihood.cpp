@@ -43,7 +43,7 @@ void add_likelihood(CLI::App& app, Shared& shared, Action& action) {
       request.seed = shared.seed.value_or(0);
       if (flags->divergence == "hutchinson") request.flow.divergence = Divergence::hutchinson;
       const RunContext context = shared.context("out/likelihood");
-      const Summary summary = likelihood(request, context);
+      const Summary summary = shared.services().likelihood(request, context);
       auto lines =
           lines_of(summary, {"prior", "rows", "sigma_min", "log_prob_mean", "log_prob_standard_error",
                              "bits_per_dimension", "network_evaluations", "seconds"});

@@ -2,14 +2,11 @@
 // resources, 130 interrupted.
 
 #include "cli.h"
-#include "core/blas.h"
-#include "core/workers.h"
 #include "io/config.h"
 #include "progress_line.h"
-#include "run/context.h"
 #include "tweedie/error.h"
 
-#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
 
 #include <malloc.h>
 
@@ -92,14 +89,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return fail(complaint(app, error), 2);
   }
-  if (blas_is_reference() && !shared.quiet) {
-    std::cerr << "tweedie: the BLAS in use is the slow reference one (" << blas_library()
-              << "); install libopenblas0-openmp\n";
-  }
   if (shared.threads < 0 || shared.threads > 4096)
     throw Error("--threads", fmt::format("{}: 1 to 4096 is meant", shared.threads));
-  // All threads are Workers', over slices: libtorch's own would sum in an order that depends on their number.
-  at::set_num_threads(1);
   return action();
 }
 
@@ -108,7 +99,6 @@ int run(int argc, char** argv) {
 }  // namespace tweedie::cli
 
 int main(int argc, char** argv) {
-  tweedie::wake_blas();
   using namespace tweedie;
   cli::keep_memory();
   cli::listen_for_interrupts();

@@ -13,7 +13,7 @@ void add_measure(CLI::App& app, Shared& shared, Action& action) {
     action = [=, &shared] {
       const auto options = Config::read(*config, shared.overrides()).as<MeasureConfig>();
       const RunContext context = shared.context("out/measure");
-      const Summary summary = measure(options, context);
+      const Summary summary = shared.services().measure(options, context);
       auto lines = lines_of(summary, {"cases", "shape", "measurements", "noise_std"});
       lines.push_back("-> " + (context.out / "y.npy").string());
       print(shared, summary, lines);

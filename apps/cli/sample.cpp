@@ -53,7 +53,7 @@ void add_sample(CLI::App& app, Shared& shared, Action& action) {
       for (const std::string& more : shared.overrides()) overrides.push_back(more);
       const SampleConfig config = read_config(flags->model, overrides).as<SampleConfig>();
       const RunContext context = shared.context("out/sample");
-      const Summary summary = sample(config, context);
+      const Summary summary = shared.services().sample(config, context);
       auto lines =
           lines_of(summary, {"prior", "draws", "steps", "network_evaluations", "acceptance_rate", "seconds"});
       lines.push_back("-> " + (context.out / "samples.npy").string() + ", " +

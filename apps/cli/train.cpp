@@ -18,7 +18,7 @@ void add_train(CLI::App& app, Shared& shared, Action& action) {
     action = [=, &shared] {
       const auto options = Config::read(*config, shared.overrides()).as<TrainConfig>();
       const RunContext context = shared.context("out/train");
-      const TrainOutcome outcome = train(options, context, *resume);
+      const TrainOutcome outcome = shared.services().train(options, context, *resume);
       end_progress_line();
       if (!outcome.finished) {
         std::cerr << fmt::format(

@@ -6,8 +6,8 @@
 #include "io/image.h"
 #include "io/npy.h"
 #include "io/npz.h"
+#include "io/tensors.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,6 +59,19 @@ ArrayFile parse(ByteView bytes, const fs::path& path, const std::string& key, bo
       "no array that is known; NPY, NPZ, IDX (also in gzip), .csv, PNG, JPEG or a folder of images is meant");
 }
 
+// Of one shape and type, along a new first axis
+Tensor stacked(const std::vector<Tensor>& images) {
+  Shape shape = images[0].sizes().vec();
+  shape.insert(shape.begin(), static_cast<int64_t>(images.size()));
+  const Tensor result = empty_tensor(shape, images[0].scalar_type());
+  auto* end = static_cast<uint8_t*>(result.data_ptr());
+  for (const Tensor& image : images) {
+    const ByteView bytes = view_of(image);
+    end = std::copy(bytes.begin(), bytes.end(), end);
+  }
+  return result;
+}
+
 ArrayFile read_folder(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
@@ -87,7 +100,7 @@ ArrayFile read_folder(const fs::path& folder) {
     result.white = image.white;
     images.push_back(image.pixels);
   }
-  result.values = at::stack(images);
+  result.values = stacked(images);
   return result;
 }
 
@@ -108,7 +121,7 @@ ArrayFile read_array_file(const fs::path& path, bool finite) {
   const Bytes bytes = read_bytes(file);
   ArrayFile result = parse(bytes, file, key, finite);
   result.crc = crc32_of(bytes);
-  if (finite) require_finite(result.values, path.string());
+  if (finite) require_finite_values(result.values, path.string());
   return result;
 }
 

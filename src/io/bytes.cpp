@@ -2,7 +2,6 @@
 
 #include "core/shape.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <zlib.h>
 
@@ -136,34 +135,6 @@ uint64_t bytes_of(at::IntArrayRef shape, uint64_t item_size, const std::string& 
     total *= factor;
   }
   return empty ? 0 : total;
-}
-
-namespace {
-
-template <typename Word>
-void swap_words(uint8_t* data, size_t size) {
-  for (size_t i = 0; i < size; i += sizeof(Word)) std::reverse(data + i, data + i + sizeof(Word));
-}
-
-}  // namespace
-
-Tensor tensor_from(ByteView data, at::ScalarType type, at::IntArrayRef shape, bool big_endian) {
-  Tensor result = at::empty(shape, type);
-  TORCH_INTERNAL_ASSERT(result.nbytes() == data.size());
-  if (data.empty()) return result;
-  auto* bytes = static_cast<uint8_t*>(result.data_ptr());
-  std::copy(data.begin(), data.end(), bytes);
-  if (big_endian) {
-    const size_t word = c10::elementSize(type) / (c10::isComplexType(type) ? 2 : 1);
-    if (word == 2) swap_words<uint16_t>(bytes, data.size());
-    if (word == 4) swap_words<uint32_t>(bytes, data.size());
-    if (word == 8) swap_words<uint64_t>(bytes, data.size());
-  }
-  return result;
-}
-
-Tensor plain(const Tensor& tensor) {
-  return tensor.detach().resolve_conj().resolve_neg().cpu().contiguous();
 }
 
 }  // namespace tweedie

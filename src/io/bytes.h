@@ -46,10 +46,6 @@ std::string count_of_bytes(uint64_t count);
 // The bytes that an array of this shape takes; Error(place) when a size is negative or the product overflows.
 uint64_t bytes_of(at::IntArrayRef shape, uint64_t item_size, const std::string& place);
 
-// A tensor with a copy of the data, which must be exactly as long as shape and type need.
-// big_endian: how the numbers are stored.
-Tensor tensor_from(ByteView data, at::ScalarType type, at::IntArrayRef shape, bool big_endian = false);
-
 // tensor on the CPU, contiguous, with lazy conjugation and negation done: ready for view_of.
 Tensor plain(const Tensor& tensor);
 

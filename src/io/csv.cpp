@@ -1,8 +1,8 @@
 #include "io/csv.h"
 
+#include "io/tensors.h"
 #include "tweedie/error.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -95,8 +95,9 @@ Tensor parse_csv(ByteView bytes, const std::string& place, bool finite) {
     }
   }
   if (values.empty()) throw Error(place, "holds no row of numbers");
-  const auto width = static_cast<int64_t>(columns);
-  return at::tensor(values, at::kDouble).reshape({-1, width});
+  const auto width = static_cast<int64_t>(columns), rows = static_cast<int64_t>(values.size() / columns);
+  const ByteView data(reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(double));
+  return tensor_from(data, at::kDouble, {rows, width});
 }
 
 }  // namespace tweedie

@@ -1,8 +1,8 @@
 #include "io/idx.h"
 
 #include "core/shape.h"
+#include "io/tensors.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 namespace tweedie {

@@ -1,6 +1,5 @@
 #include "io/image.h"
 
-#include "io/atomic_file.h"
 #include "tweedie/error.h"
 
 namespace tweedie {
@@ -9,10 +8,6 @@ Image parse_image(ByteView bytes, const std::string& place) {
   if (is_png(bytes)) return parse_png(bytes, place);
   if (is_jpeg(bytes)) return parse_jpeg(bytes, place);
   throw Error(place, "is neither a PNG nor a JPEG image");
-}
-
-void write_png(const std::filesystem::path& path, const Tensor& pixels) {
-  write_atomically(path, ByteView(encode_png(pixels)));
 }
 
 }  // namespace tweedie

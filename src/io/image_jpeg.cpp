@@ -2,9 +2,9 @@
 // needs a destructor.
 #include "io/image.h"
 
+#include "io/tensors.h"
 #include "tweedie/error.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <csetjmp>
@@ -86,10 +86,10 @@ Image parse_jpeg(ByteView bytes, const std::string& place) {
     throw Error(place, fmt::format("truncated: {}, too few for an image of {} x {} pixels",
                                    count_of_bytes(bytes.size()), width, height));
   }
-  const Tensor pixels = at::empty({height, width, channels}, at::kByte);
+  const Tensor pixels = empty_tensor({height, width, channels}, at::kByte);
   const auto stride = static_cast<size_t>(width * channels);
   if (!read_rows(reader, static_cast<uint8_t*>(pixels.data_ptr()), stride)) fail();
-  return {pixels.permute({2, 0, 1}).contiguous(), 255};
+  return {transposed(pixels, {2, 0, 1}), 255};
 }
 
 }  // namespace tweedie

@@ -2,74 +2,36 @@
 // destructor.
 #include "io/image.h"
 
-#include "core/shape.h"
+#include "io/png_codec.h"
+#include "io/tensors.h"
+#include "tweedie/error.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <png.h>
 
-#include <algorithm>
-#include <csetjmp>
 #include <cstring>
 
 namespace tweedie {
 
 namespace {
 
-struct Codec {
-  ByteView input;
-  Bytes output;
-  bool failed_allocation = false;
-  char message[160] = "unknown reason";
-  png_structp png = nullptr;
-  png_infop info = nullptr;
-};
-
-void on_error(png_structp png, png_const_charp message) {
-  auto* codec = static_cast<Codec*>(png_get_error_ptr(png));
-  std::strncpy(codec->message, message, sizeof codec->message - 1);
-  png_longjmp(png, 1);
-}
-
-void on_warning(png_structp, png_const_charp) {}
-
 void on_read(png_structp png, png_bytep data, size_t count) {
-  auto* codec = static_cast<Codec*>(png_get_io_ptr(png));
+  auto* codec = static_cast<PngCodec*>(png_get_io_ptr(png));
   if (count > codec->input.size()) png_error(png, "truncated");
   std::memcpy(data, codec->input.data(), count);
   codec->input = codec->input.subspan(count);
 }
 
-void on_write(png_structp png, png_bytep data, size_t count) {
-  auto* codec = static_cast<Codec*>(png_get_io_ptr(png));
-  try {
-    codec->output.insert(codec->output.end(), data, data + count);
-  } catch (...) {
-    codec->failed_allocation = true;
-  }
-  if (codec->failed_allocation) png_error(png, "no memory");
-}
-
-void on_flush(png_structp) {}
-
-struct Reader : Codec {
+struct Reader : PngCodec {
   explicit Reader(ByteView bytes) {
     input = bytes;
-    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, static_cast<Codec*>(this), on_error, on_warning);
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, static_cast<PngCodec*>(this), on_png_error,
+                                 on_png_warning);
     if (png) info = png_create_info_struct(png);
   }
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
 };
 
-struct Writer : Codec {
-  Writer() {
-    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, static_cast<Codec*>(this), on_error, on_warning);
-    if (png) info = png_create_info_struct(png);
-  }
-  ~Writer() { png_destroy_write_struct(&png, &info); }
-};
-
-bool read_header(Codec& codec) {
+bool read_header(PngCodec& codec) {
   if (setjmp(png_jmpbuf(codec.png))) return false;
   png_set_read_fn(codec.png, &codec, on_read);
   png_read_info(codec.png, codec.info);
@@ -84,30 +46,11 @@ bool read_header(Codec& codec) {
   return true;
 }
 
-bool read_rows(Codec& codec, png_bytepp rows) {
+bool read_rows(PngCodec& codec, png_bytepp rows) {
   if (setjmp(png_jmpbuf(codec.png))) return false;
   png_read_image(codec.png, rows);
   png_read_end(codec.png, nullptr);
   return true;
-}
-
-bool write_rows(Codec& codec, png_bytepp rows, int64_t height, int64_t width, int colour) {
-  if (setjmp(png_jmpbuf(codec.png))) return false;
-  png_set_write_fn(codec.png, &codec, on_write, on_flush);
-  png_set_IHDR(codec.png, codec.info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), 8,
-               colour, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-  png_write_info(codec.png, codec.info);
-  png_write_image(codec.png, rows);
-  png_write_end(codec.png, nullptr);
-  return true;
-}
-
-std::vector<png_bytep> rows_of(const Tensor& pixels) {
-  std::vector<png_bytep> rows(static_cast<size_t>(pixels.size(0)));
-  auto* start = static_cast<png_bytep>(pixels.data_ptr());
-  const size_t stride = pixels.nbytes() / rows.size();
-  for (size_t row = 0; row < rows.size(); ++row) rows[row] = start + row * stride;
-  return rows;
 }
 
 }  // namespace
@@ -133,31 +76,12 @@ Image parse_png(ByteView bytes, const std::string& place) {
     throw Error(place, fmt::format("truncated: {}, too few for an image of {} x {} pixels",
                                    count_of_bytes(bytes.size()), width, height));
   }
-  Tensor pixels = at::empty({height, width, channels}, deep ? at::kShort : at::kByte);
-  std::vector<png_bytep> rows = rows_of(pixels);
+  const Tensor pixels = empty_tensor({height, width, channels}, deep ? at::kShort : at::kByte);
+  std::vector<png_bytep> rows = png_rows(pixels);
   if (!read_rows(reader, rows.data())) fail();
-  pixels = pixels.permute({2, 0, 1}).contiguous();
-  if (!deep) return {pixels, 255};
-  return {pixels.to(at::kInt).bitwise_and(0xffff).to(at::kFloat), 65535};
-}
-
-Bytes encode_png(const Tensor& pixels) {
-  const bool gray = pixels.dim() == 2;
-  const bool colour = pixels.dim() == 3 && pixels.size(2) == 3;
-  if (pixels.scalar_type() != at::kByte || pixels.numel() == 0 || !(gray || colour)) {
-    throw Error("png", fmt::format("pixels of shape {} and dtype {}, but (H, W) or (H, W, 3) uint8 are meant",
-                                   to_string(pixels.sizes()), toString(pixels.scalar_type())));
-  }
-  const Tensor values = plain(pixels);
-  std::vector<png_bytep> rows = rows_of(values);
-  Writer writer;
-  if (!writer.png || !writer.info) throw Error("png", "no memory for libpng", ErrorKind::resources);
-  const int type = gray ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB;
-  if (!write_rows(writer, rows.data(), values.size(0), values.size(1), type)) {
-    throw Error("png", fmt::format("can't be written: {}", writer.message),
-                writer.failed_allocation ? ErrorKind::resources : ErrorKind::input);
-  }
-  return std::move(writer.output);
+  const Tensor planes = transposed(pixels, {2, 0, 1});
+  if (!deep) return {planes, 255};
+  return {converted<float, uint16_t>(planes, at::kFloat), 65535};
 }
 
 }  // namespace tweedie

@@ -2,39 +2,13 @@
 
 #include "core/shape.h"
 #include "io/config.h"
-#include "io/option_fields.h"
-#include "io/safetensors.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <bit>
-
 namespace tweedie {
 
-void fields(FieldVisitor& visit, ModelCard& card) {
-  visit(card.shape, {"shape", "of one sample", {.min = 1, .required = true}});
-  visit(card.low, {"low", "range of the data"});
-  visit(card.high, {"high", "range of the data"});
-  visit(card.sigma_data,
-        {"sigma_data", "of the EDM preconditioning", {.min = 0, .open_min = true, .required = true}});
-  visit(card.data, {"data", "name of the data set"});
-  visit(card.data_crc, {"data_crc", "of its source"});
-  visit(card.seed, {"seed", "of training"});
-  visit(card.steps, {"steps", "of training"});
-  visit(card.network, {"network", "", {.required = true}});
-}
-
 namespace {
-
-std::string field(const SafeTensors& file, const std::string& key, const std::string& place) {
-  const auto found = file.metadata.find(key);
-  if (found == file.metadata.end()) {
-    throw Error(place,
-                fmt::format("its metadata has no '{}': this is not a file that `tweedie train` made", key));
-  }
-  return found->second;
-}
 
 // The arrays of the file whose names begin with prefix, in the order and shapes of `like`.
 Weights take(const SafeTensors& file, const std::string& prefix, const Weights& like,
@@ -60,7 +34,7 @@ void put(SafeTensors& file, const std::string& prefix, const Weights& weights, a
   }
 }
 
-// Doubles and integers in metadata, exactly.
+// A double in metadata
 std::string exact(double value) {
   return fmt::format("{:a}", value);
 }
@@ -72,6 +46,7 @@ void write_model(const std::filesystem::path& path, const Model& model, at::Scal
   put(file, "", model.weights, dtype);
   file.metadata["format"] = "pt";
   file.metadata["tweedie.model"] = write_fields(model.card);
+  file.metadata["tweedie.flops"] = exact(make_network(model.card.network, model.card.shape)->flops());
   file.metadata["tweedie.training"] = model.training;
   file.metadata["tweedie.version"] = TWEEDIE_VERSION;
   write_safetensors(path, file);
@@ -81,8 +56,8 @@ Model read_model(const std::filesystem::path& path) {
   const std::string place = path.string();
   const SafeTensors file = read_safetensors(path, /*require_checksum=*/true);
   Model model;
-  model.card = Config::parse(field(file, "tweedie.model", place), place + " (metadata)").as<ModelCard>();
-  model.training = field(file, "tweedie.training", place);
+  model.card = model_card(file, place);
+  model.training = training_of(file, place);
   const auto network = make_network(model.card.network, model.card.shape);
   model.weights = take(file, "", network->initialise(Noise(0)), place);
   if (file.tensors.size() != model.weights.size()) {
@@ -113,24 +88,15 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
 Checkpoint read_checkpoint(const std::filesystem::path& path) {
   const std::string place = path.string();
   const SafeTensors file = read_safetensors(path, /*require_checksum=*/true);
+  const CheckpointCard card = checkpoint_card(file, place);
   Checkpoint result;
-  result.training = field(file, "tweedie.training", place);
+  result.training = training_of(file, place);
   TrainState& state = result.state;
-  try {
-    state.step = std::stoll(field(file, "tweedie.step", place));
-    state.total_steps = std::stoll(field(file, "tweedie.total_steps", place));
-    state.sigma_data = std::strtod(field(file, "tweedie.sigma_data", place).c_str(), nullptr);
-  } catch (const std::logic_error&) {
-    throw Error(place, "its step numbers are not numbers");
-  }
+  state.step = card.step;
+  state.total_steps = card.total_steps;
+  state.sigma_data = card.sigma_data;
   Weights like;
-  const std::string names = field(file, "tweedie.names", place);
-  for (size_t begin = 0, end; (end = names.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    const std::string name = names.substr(begin, end - begin);
-    const auto found = file.tensors.find("weights/" + name);
-    if (found == file.tensors.end()) throw Error(place, "array 'weights/" + name + "' is not there");
-    like.add(name, found->second);
-  }
+  for (const std::string& name : card.names) like.add(name, file.tensors.at("weights/" + name));
   state.weights = take(file, "weights/", like, place);
   state.average = take(file, "average/", like, place);
   state.moment1 = take(file, "moment1/", like, place);

@@ -1,10 +1,12 @@
 #pragma once
 // Model files: safetensors with the weights, and all that is needed to use them in the metadata.
 
+#include "io/safetensors.h"
 #include "tweedie/network.h"
 #include "tweedie/train.h"
 
 #include <filesystem>
+#include <optional>
 
 namespace tweedie {
 
@@ -23,6 +25,12 @@ struct ModelCard {
 class FieldVisitor;
 void fields(FieldVisitor& visit, ModelCard& card);
 
+// Parts of a file that was read; Error(place) where one is missing or malformed.
+ModelCard model_card(const SafeTensors& file, const std::string& place);
+std::string training_of(const SafeTensors& file, const std::string& place);
+// Of one evaluation of the network; models of earlier versions do not say it.
+std::optional<double> flops_of(const SafeTensors& file);
+
 struct Model {
   ModelCard card;
   Weights weights;
@@ -40,6 +48,14 @@ struct Checkpoint {
   TrainState state;
   std::string training;  // the config that it belongs to
 };
+// What its metadata says.
+struct CheckpointCard {
+  int64_t step = 0, total_steps = 0;
+  double sigma_data = 0;
+  std::vector<std::string> names;  // of the weights, in their order; the file has them all
+};
+CheckpointCard checkpoint_card(const SafeTensors& file, const std::string& place);
+
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 Checkpoint read_checkpoint(const std::filesystem::path& path);
 

@@ -1,8 +1,9 @@
 #include "io/npy.h"
 
 #include "core/shape.h"
+#include "io/npy_types.h"
+#include "io/tensors.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +16,6 @@ namespace tweedie {
 
 namespace {
 
-constexpr std::string_view magic = "\x93NUMPY";
 constexpr size_t max_axes = 32;
 
 struct Header {
@@ -123,31 +123,10 @@ class HeaderParser {
   size_t at_ = 0;
 };
 
-struct Type {
-  std::string_view name;  // kind and bytes a number, without the byte order
-  at::ScalarType stored;  // how the bytes are taken in
-  at::ScalarType result;
-};
-
-constexpr Type types[] = {
-    {"f4", at::kFloat, at::kFloat},
-    {"f8", at::kDouble, at::kDouble},
-    {"i1", at::kChar, at::kChar},
-    {"i2", at::kShort, at::kShort},
-    {"i4", at::kInt, at::kInt},
-    {"i8", at::kLong, at::kLong},
-    {"u1", at::kByte, at::kByte},
-    {"u2", at::kShort, at::kInt},
-    {"u4", at::kInt, at::kLong},
-    {"b1", at::kByte, at::kBool},
-    {"c8", at::kComplexFloat, at::kComplexFloat},
-    {"c16", at::kComplexDouble, at::kComplexDouble},
-};
-
-const Type& find_type(const std::string& description, const std::string& place) {
+const NpyType& find_type(const std::string& description, const std::string& place) {
   const bool order_known =
       !description.empty() && std::string_view("<>|=").find(description[0]) != std::string_view::npos;
-  for (const Type& type : types) {
+  for (const NpyType& type : npy_types) {
     const bool one_byte = c10::elementSize(type.stored) == 1;
     if (order_known && type.name == description.substr(1) && (one_byte || description[0] != '|')) return type;
   }
@@ -166,10 +145,10 @@ Tensor parse_npy(ByteView bytes, const std::string& place) {
     }
   };
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.substr(0, magic.size()) != magic.substr(0, std::min(magic.size(), text.size()))) {
+  if (text.substr(0, npy_magic.size()) != npy_magic.substr(0, std::min(npy_magic.size(), text.size()))) {
     throw Error(place, "is no NPY file: it does not start with \\x93NUMPY");
   }
-  need(magic.size() + 2);
+  need(npy_magic.size() + 2);
   const int version = bytes[6];
   if (version < 1 || version > 3 || bytes[7] != 0) {
     throw Error(place, fmt::format("NPY version {}.{} is not read; 1.0, 2.0 and 3.0 are", version, bytes[7]));
@@ -181,7 +160,7 @@ Tensor parse_npy(ByteView bytes, const std::string& place) {
   need(prefix + length);
 
   const Header header = HeaderParser(text.substr(prefix, length), place).parse();
-  const Type& type = find_type(header.type, place);
+  const NpyType& type = find_type(header.type, place);
   const uint64_t size = bytes_of(header.shape, c10::elementSize(type.stored), place);
   const ByteView data = bytes.subspan(prefix + length);
   if (data.size() != size) {
@@ -196,41 +175,11 @@ Tensor parse_npy(ByteView bytes, const std::string& place) {
   if (header.fortran) {
     Shape axes(stored.size());
     std::iota(axes.rbegin(), axes.rend(), 0);
-    result = result.permute(axes).contiguous();
+    result = transposed(result, axes);
   }
-  if (type.result == at::kBool) return result.ne(0);
-  if (type.result == type.stored) return result;
-  const int64_t mask = type.result == at::kInt ? 0xffff : 0xffffffff;  // undoes the sign that was taken in
-  return result.to(type.result).bitwise_and(mask);
-}
-
-Bytes npy_header(const Tensor& tensor, const std::string& place) {
-  const auto type = std::find_if(std::begin(types), std::end(types), [&](const Type& candidate) {
-    return candidate.result == tensor.scalar_type() &&
-           (candidate.stored == candidate.result || candidate.result == at::kBool);
-  });
-  if (type == std::end(types)) {
-    throw Error(place, fmt::format("dtype {} can't be written as NPY; convert it first",
-                                   toString(tensor.scalar_type())));
-  }
-  const char order = tensor.element_size() == 1 ? '|' : '<';
-  std::string header = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': {}, }}", order,
-                                   type->name, to_string(tensor.sizes()));
-  const size_t prefix = magic.size() + 4;
-  header.append(63 - (prefix + header.size()) % 64, ' ');  // the numbers start at a multiple of 64 bytes
-  header += '\n';
-  Bytes result(magic.begin(), magic.end());
-  result.insert(result.end(),
-                {1, 0, static_cast<uint8_t>(header.size()), static_cast<uint8_t>(header.size() >> 8)});
-  result.insert(result.end(), header.begin(), header.end());
-  return result;
-}
-
-Bytes encode_npy(const Tensor& tensor, const std::string& place) {
-  const Tensor values = plain(tensor);
-  Bytes result = npy_header(values, place);
-  const ByteView data = view_of(values);
-  result.insert(result.end(), data.begin(), data.end());
+  if (type.result == at::kBool) return converted<bool, uint8_t>(result, at::kBool);
+  if (type.name == "u2") return converted<int32_t, uint16_t>(result, at::kInt);
+  if (type.name == "u4") return converted<int64_t, uint32_t>(result, at::kLong);
   return result;
 }
 

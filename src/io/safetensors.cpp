@@ -1,11 +1,10 @@
 #include "io/safetensors.h"
 
 #include "core/shape.h"
-#include "io/atomic_file.h"
+#include "io/safetensors_header.h"
+#include "io/tensors.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -18,26 +17,6 @@ namespace tweedie {
 namespace {
 
 using nlohmann::json;
-
-constexpr uint64_t max_header = 100'000'000;  // the format's own bound
-constexpr const char* metadata_key = "__metadata__";
-constexpr const char* checksum_key = "tweedie.crc32";
-
-constexpr std::pair<std::string_view, at::ScalarType> types[] = {
-    {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf},  {"BF16", at::kBFloat16},
-    {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort}, {"I8", at::kChar},
-    {"U8", at::kByte},    {"BOOL", at::kBool},
-};
-
-// What the checksum covers of a header: its meaning, not its spelling.
-uint32_t header_crc(json header) {
-  if (header.contains(metadata_key)) header[metadata_key].erase(checksum_key);
-  return crc32_of(view_of(header.dump()));
-}
-
-std::string hex(uint32_t crc) {
-  return fmt::format("{:08x}", crc);
-}
 
 // JSON itself lets a later key replace an earlier one of the same name in silence.
 json parse_header(std::string_view text, const std::string& place) {
@@ -87,10 +66,10 @@ Entry parse_entry(const std::string& name, const json& value, const std::string&
   }
   const auto dtype = value.find("dtype");
   if (dtype == value.end() || !dtype->is_string()) throw Error(place, "dtype is missing");
-  const auto type = std::find_if(std::begin(types), std::end(types), [&](const auto& known) {
-    return known.first == dtype->get_ref<const std::string&>();
-  });
-  if (type == std::end(types)) {
+  const auto type =
+      std::find_if(std::begin(safetensors_types), std::end(safetensors_types),
+                   [&](const auto& known) { return known.first == dtype->get_ref<const std::string&>(); });
+  if (type == std::end(safetensors_types)) {
     throw Error(place,
                 fmt::format("dtype {} is not read; F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL are",
                             one_line(dtype->dump())));
@@ -146,57 +125,6 @@ std::vector<Entry> parse_entries(const json& header, uint64_t data_size, const s
   return entries;
 }
 
-struct Layout {
-  Bytes header;  // with the length before it
-  std::vector<Tensor> data;
-};
-
-Layout lay_out(const SafeTensors& content, const std::string& place) {
-  std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const auto& [name, tensor] : content.tensors) {
-    if (name == metadata_key || !tensor.defined())
-      throw Error(place + ":" + one_line(name), "can't be written");
-    tensors.emplace_back(name, plain(tensor));
-  }
-  // Large items first, so that each tensor is aligned.
-  std::stable_sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-    return a.second.element_size() > b.second.element_size();
-  });
-  json header = json::object();
-  header[metadata_key] = content.metadata;
-  Layout result;
-  uint64_t offset = 0;
-  for (const auto& named : tensors) {
-    const auto& [name, tensor] = named;
-    const auto type =
-        std::find_if(std::begin(types), std::end(types),
-                     [kind = tensor.scalar_type()](const auto& known) { return known.second == kind; });
-    if (type == std::end(types)) {
-      throw Error(place + ":" + one_line(name),
-                  fmt::format("dtype {} can't be written", toString(tensor.scalar_type())));
-    }
-    const uint64_t end = offset + tensor.nbytes();
-    header[name] = {{"dtype", type->first}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
-    offset = end;
-    result.data.push_back(tensor);
-  }
-  std::string text;
-  try {
-    uint32_t crc = header_crc(header);
-    for (const Tensor& tensor : result.data) crc = crc32_of(view_of(tensor), crc);
-    header[metadata_key][checksum_key] = hex(crc);
-    text = header.dump();
-  } catch (const json::exception&) {
-    throw Error(place, "a name or the metadata is no UTF-8");
-  }
-  text.append((8 - text.size() % 8) % 8, ' ');
-  if (text.size() > max_header) throw Error(place, "the header would be over 100 MB");
-  for (int shift = 0; shift < 64; shift += 8)
-    result.header.push_back(static_cast<uint8_t>(uint64_t{text.size()} >> shift));
-  result.header.insert(result.header.end(), text.begin(), text.end());
-  return result;
-}
-
 }  // namespace
 
 SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool require_checksum) {
@@ -205,7 +133,7 @@ SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool req
                 fmt::format("truncated: {}, but safetensors have at least 8", count_of_bytes(bytes.size())));
   uint64_t length = 0;
   for (size_t i = 8; i-- > 0;) length = length << 8 | bytes[i];
-  if (length > max_header)
+  if (length > max_safetensors_header)
     throw Error(place, fmt::format("is no safetensors file: a header of {} bytes", length));
   if (length > bytes.size() - 8) {
     throw Error(place, fmt::format("truncated: {}, but the header alone takes {}",
@@ -225,41 +153,27 @@ SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool req
       throw Error(place, "its checksum is wrong: the file was damaged or changed");
     }
     result.metadata.erase(checksum);
-  } else if (require_checksum) {
-    throw Error(place, "has no checksum; a file that tweedie wrote is meant");
+    result.checksummed = true;
   }
+  if (require_checksum) tweedie::require_checksum(result, place);
   for (const Entry& entry : entries) {
     const ByteView part = data.subspan(entry.begin, entry.end - entry.begin);
     const bool flag = entry.type == at::kBool;
     const Tensor stored = tensor_from(part, flag ? at::kByte : entry.type, entry.shape);
-    result.tensors[entry.name] = flag ? stored.ne(0) : stored;
+    result.tensors[entry.name] = flag ? converted<bool, uint8_t>(stored, at::kBool) : stored;
   }
   return result;
+}
+
+void require_checksum(const SafeTensors& file, const std::string& place) {
+  if (!file.checksummed) throw Error(place, "has no checksum; a file that tweedie wrote is meant");
 }
 
 SafeTensors read_safetensors(const std::filesystem::path& path, bool require_checksum) {
   SafeTensors result = parse_safetensors(read_bytes(path), path.string(), require_checksum);
   for (const auto& [name, tensor] : result.tensors)
-    require_finite(tensor, path.string() + ":" + one_line(name));
+    require_finite_values(tensor, path.string() + ":" + one_line(name));
   return result;
-}
-
-Bytes serialize_safetensors(const SafeTensors& content) {
-  const Layout layout = lay_out(content, "safetensors");
-  Bytes result = layout.header;
-  for (const Tensor& tensor : layout.data) {
-    const ByteView data = view_of(tensor);
-    result.insert(result.end(), data.begin(), data.end());
-  }
-  return result;
-}
-
-void write_safetensors(const std::filesystem::path& path, const SafeTensors& content) {
-  const Layout layout = lay_out(content, path.string());
-  AtomicFile file(path);
-  file.write(layout.header);
-  for (const Tensor& tensor : layout.data) file.write(view_of(tensor));
-  file.commit();
 }
 
 }  // namespace tweedie

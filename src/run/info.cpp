@@ -1,80 +1,122 @@
-// tweedie info: what a file holds.
+// tweedie info: what a file holds, as far as reading it says.
 
-#include "core/shape.h"
-#include "io/config.h"
-#include "io/model.h"
-#include "io/safetensors.h"
-#include "run/prior.h"
-#include "run/services.h"
-#include "tweedie/array_io.h"
+#include "run/info.h"
 
-#include <ATen/ATen.h>
-#include <fmt/format.h>
+#include "io/array_file.h"
+
+#include <algorithm>
+#include <cmath>
 
 namespace tweedie {
 
 namespace {
 
-void describe_safetensors(const std::filesystem::path& path, Summary& summary) {
+int64_t numbers_in(const SafeTensors& file, const std::string& prefix = "") {
+  int64_t result = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name.starts_with(prefix)) result += tensor.numel();
+  }
+  return result;
+}
+
+std::optional<Summary> describe_safetensors(const std::filesystem::path& path, const FlopsOf& flops_of_card,
+                                            Summary summary) {
+  const std::string place = path.string();
   const SafeTensors file = read_safetensors(path);
-  int64_t numbers = 0;
-  for (const auto& [name, tensor] : file.tensors) numbers += tensor.numel();
   if (file.metadata.count("tweedie.model") > 0) {
-    const Model model = read_model(path);
+    require_checksum(file, place);
+    const ModelCard card = model_card(file, place);
+    std::optional<double> flops = flops_of(file);
+    if (!flops && flops_of_card) flops = flops_of_card(card);
+    if (!flops) return {};
     summary["kind"] = "model";
-    summary["network"] = std::visit([](const auto& n) { return n.kind; }, model.card.network);
-    summary["weights"] = model.weights.count();
-    summary["shape"] = model.card.shape;
-    summary["range"] = {model.card.low, model.card.high};
-    summary["sigma_data"] = model.card.sigma_data;
-    summary["data"] = model.card.data;
-    summary["steps"] = model.card.steps;
-    summary["flops_per_evaluation"] = make_network(model.card.network, model.card.shape)->flops();
+    summary["network"] = std::visit([](const auto& n) { return n.kind; }, card.network);
+    summary["weights"] = numbers_in(file);
+    summary["shape"] = card.shape;
+    summary["range"] = {card.low, card.high};
+    summary["sigma_data"] = card.sigma_data;
+    summary["data"] = card.data;
+    summary["steps"] = card.steps;
+    summary["flops_per_evaluation"] = *flops;
     summary["model"] = file.metadata.at("tweedie.model");
-    summary["training"] = model.training;
+    summary["training"] = training_of(file, place);
   } else if (file.metadata.count("tweedie.step") > 0) {
-    const Checkpoint checkpoint = read_checkpoint(path);
+    require_checksum(file, place);
+    const CheckpointCard card = checkpoint_card(file, place);
     summary["kind"] = "checkpoint";
-    summary["step"] = checkpoint.state.step;
-    summary["total_steps"] = checkpoint.state.total_steps;
-    summary["weights"] = checkpoint.state.weights.count();
-    summary["training"] = checkpoint.training;
+    summary["step"] = card.step;
+    summary["total_steps"] = card.total_steps;
+    summary["weights"] = numbers_in(file, "weights/");
+    summary["training"] = training_of(file, place);
   } else {
     summary["kind"] = "safetensors";
     summary["metadata"] = file.metadata;
   }
   summary["arrays"] = file.tensors.size();
-  summary["numbers"] = numbers;
+  summary["numbers"] = numbers_in(file);
+  return summary;
+}
+
+template <class Number>
+void describe_numbers(const Tensor& array, Summary& summary) {
+  const auto* begin = static_cast<const Number*>(array.data_ptr());
+  const auto count = array.numel();
+  const auto [least, most] = std::minmax_element(begin, begin + count);
+  summary["min"] = static_cast<double>(*least);
+  summary["max"] = static_cast<double>(*most);
+  // In blocks, so that rounding does not grow with the number of numbers.
+  const auto sum_of = [&](const auto& term) {
+    double total = 0;
+    for (int64_t start = 0; start < count; start += 1024) {
+      double sum = 0;
+      for (int64_t i = start; i < std::min(start + 1024, count); ++i)
+        sum += term(static_cast<double>(begin[i]));
+      total += sum;
+    }
+    return total;
+  };
+  const double mean = sum_of([](double x) { return x; }) / static_cast<double>(count);
+  summary["mean"] = mean;
+  if (count == 1) return;
+  const double squares = sum_of([mean](double x) { return (x - mean) * (x - mean); });
+  summary["std"] = std::sqrt(squares / static_cast<double>(count - 1));
 }
 
 void describe_array(const std::filesystem::path& path, Summary& summary) {
-  const Tensor array = read_array(path);
+  const Tensor array = read_array_file(path).values;
   summary["kind"] = "array";
-  summary["shape"] = std::vector<int64_t>(array.sizes().begin(), array.sizes().end());
+  summary["shape"] = array.sizes().vec();
   summary["dtype"] = toString(array.scalar_type());
-  if (array.numel() == 0 || array.is_complex()) return;
-  const Tensor values = array.to(at::kDouble);
-  summary["min"] = values.min().item<double>();
-  summary["max"] = values.max().item<double>();
-  summary["mean"] = values.mean().item<double>();
-  if (array.numel() > 1) summary["std"] = values.std().item<double>();
+  if (array.numel() == 0) return;
+  switch (array.scalar_type()) {
+    case at::kDouble:
+      return describe_numbers<double>(array, summary);
+    case at::kFloat:
+      return describe_numbers<float>(array, summary);
+    case at::kLong:
+      return describe_numbers<int64_t>(array, summary);
+    case at::kInt:
+      return describe_numbers<int32_t>(array, summary);
+    case at::kShort:
+      return describe_numbers<int16_t>(array, summary);
+    case at::kChar:
+      return describe_numbers<int8_t>(array, summary);
+    case at::kByte:
+      return describe_numbers<uint8_t>(array, summary);
+    case at::kBool:
+      return describe_numbers<bool>(array, summary);
+    default:;  // complex
+  }
 }
 
 }  // namespace
 
-Summary info(const std::filesystem::path& file) {
+std::optional<Summary> info_by_reading(const std::filesystem::path& file, const FlopsOf& flops_of_card) {
   Summary summary{{"command", "info"}, {"file", file.string()}};
   const auto extension = file.extension();
-  if (extension == ".safetensors") {
-    describe_safetensors(file, summary);
-  } else if (extension == ".toml" || extension == ".pt") {
-    const LoadedPrior prior = load_prior(prior_of(file), RunContext{});
-    summary["kind"] = "prior";
-    summary["prior"] = prior.description;
-    summary["shape"] = prior.denoiser->shape();
-  } else {
-    describe_array(file, summary);
-  }
+  if (extension == ".toml" || extension == ".pt") return {};
+  if (extension == ".safetensors") return describe_safetensors(file, flops_of_card, std::move(summary));
+  describe_array(file, summary);
   return summary;
 }
 

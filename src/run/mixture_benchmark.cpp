@@ -167,21 +167,6 @@ void add_cell(const MixtureCell& cell, const MixtureDistances& distances, Mixtur
 
 }  // namespace
 
-std::vector<MixtureCell> mixture_cells() {
-  return {
-      {8, 1, 20, 0.92, 4.91, 6.26, 2.98, {}},   {8, 1, 100, 0.56, 4.19, 4.20, 2.93, {}},
-      {8, 2, 20, 0.87, 5.32, 5.84, 1.50, 1.59}, {8, 2, 100, 0.39, 4.65, 2.93, 1.47, {}},
-      {8, 4, 20, 0.23, 1.83, 4.70, 0.29, 2.1},  {8, 4, 100, 0.12, 1.00, 1.09, 0.27, {}},
-      {80, 1, 20, {}, {}, {}, {}, {}},          {80, 1, 100, {}, {}, {}, {}, {}},
-      {80, 2, 20, {}, {}, {}, {}, 3.9},         {80, 2, 100, {}, {}, {}, {}, {}},
-      {80, 4, 20, {}, {}, {}, {}, 2.3},         {80, 4, 100, {}, {}, {}, {}, 1.8},
-      {400, 2, 20, {}, {}, {}, {}, 1.7},        {800, 1, 20, {}, {}, {}, {}, {}},
-      {800, 2, 20, {}, {}, {}, {}, {}},         {800, 4, 20, {}, {}, {}, {}, {}},
-      {800, 1, 100, {}, {}, {}, {}, {}},        {800, 2, 100, {}, {}, {}, {}, {}},
-      {800, 4, 100, {}, {}, {}, {}, {}},
-  };
-}
-
 MixtureDistances mixture_distances(const MixtureCell& cell, const MixtureBenchmarkOptions& o,
                                    const RunContext& context, const std::function<void()>& problem_done) {
   const Setting setting{cell.dy,

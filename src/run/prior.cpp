@@ -184,13 +184,6 @@ LoadedPrior load_prior(const PriorConfig& config, const RunContext& context, con
               "not a MODEL: .safetensors of `tweedie train`, TorchScript .pt or .toml is meant");
 }
 
-PriorConfig prior_of(const std::filesystem::path& model) {
-  if (model.empty()) throw Error("MODEL", "an empty name: .safetensors, TorchScript .pt or .toml is meant");
-  PriorConfig config;
-  config.model = std::filesystem::absolute(model);
-  return config;
-}
-
 Tensor read_rows(const std::filesystem::path& path, const Shape& shape) {
   Tensor x = read_array(path);
   if (x.is_complex()) throw Error(path.string(), "complex numbers, but real ones are needed");

@@ -19,8 +19,6 @@ struct LoadedPrior {
 // place: of the [prior] table, for errors. The precision is that of context for networks.
 LoadedPrior load_prior(const PriorConfig& config, const RunContext& context,
                        const std::string& place = "prior");
-// A MODEL given on the command line.
-PriorConfig prior_of(const std::filesystem::path& model);
 // A file of (*shape) or (B, *shape) -> (B, *shape) float32 or float64
 Tensor read_rows(const std::filesystem::path& path, const Shape& shape);
 

@@ -1,5 +1,7 @@
 #include "run/prior_config.h"
 
+#include "tweedie/error.h"
+
 namespace tweedie {
 
 void fields(FieldVisitor& visit, GaussianOptions& o) {
@@ -45,6 +47,13 @@ void fields(FieldVisitor& visit, PriorConfig& o) {
 
 void fields(FieldVisitor& visit, PriorFile& o) {
   visit(o.prior, {"prior", "", {.required = true}});
+}
+
+PriorConfig prior_of(const std::filesystem::path& model) {
+  if (model.empty()) throw Error("MODEL", "an empty name: .safetensors, TorchScript .pt or .toml is meant");
+  PriorConfig config;
+  config.model = std::filesystem::absolute(model);
+  return config;
 }
 
 }  // namespace tweedie

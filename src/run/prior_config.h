@@ -52,6 +52,9 @@ struct PriorFile {  // what a MODEL.toml holds
   PriorConfig prior;
 };
 
+// A MODEL given on the command line.
+PriorConfig prior_of(const std::filesystem::path& model);
+
 void fields(FieldVisitor& visit, GaussianOptions& o);
 void fields(FieldVisitor& visit, MixtureOptions& o);
 void fields(FieldVisitor& visit, EmpiricalOptions& o);

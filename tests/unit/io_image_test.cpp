@@ -1,6 +1,7 @@
 #include "io/image.h"
 
 #include "io/array_file.h"
+#include "io/tensors.h"
 #include "support/broken_files.h"
 #include "support/temporary_folder.h"
 #include "tweedie/array_io.h"
