@@ -15,7 +15,8 @@ void require_batch_of(const Tensor& x, at::IntArrayRef shape, const std::string&
 void require_finite(const Tensor& x, const std::string& place) {
   if (!x.is_floating_point() && !x.is_complex()) return;
   if (x.is_cuda() && at::isfinite(x).all().item<bool>()) return;
-  require_finite_values(x.detach().cpu().contiguous(), place);
+  const Tensor values = x.detach().cpu().contiguous();
+  require_finite(values.data_ptr(), values.scalar_type(), values.sizes(), place);
 }
 
 void require_real(const Tensor& x, const std::string& place) {

@@ -22,8 +22,8 @@ void require_batch_of(const Tensor& x, at::IntArrayRef shape, const std::string&
 // Throws Error(place) when x holds NaN or infinity, naming how many and where the first is.
 void require_finite(const Tensor& x, const std::string& place);
 
-// The same for a contiguous x on the CPU, without any of libtorch's operators.
-void require_finite_values(const Tensor& x, const std::string& place);
+// The same for the contiguous numbers of an array, without libtorch's operators.
+void require_finite(const void* data, at::ScalarType type, at::IntArrayRef shape, const std::string& place);
 
 // Throws Error(place) unless x is float32 or float64.
 void require_real(const Tensor& x, const std::string& place);

@@ -121,7 +121,8 @@ ArrayFile read_array_file(const fs::path& path, bool finite) {
   const Bytes bytes = read_bytes(file);
   ArrayFile result = parse(bytes, file, key, finite);
   result.crc = crc32_of(bytes);
-  if (finite) require_finite_values(result.values, path.string());
+  const Tensor& x = result.values;
+  if (finite) require_finite(x.data_ptr(), x.scalar_type(), x.sizes(), path.string());
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/shape.h"
 #include "io/config.h"
+#include "io/safetensors.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -56,8 +57,8 @@ Model read_model(const std::filesystem::path& path) {
   const std::string place = path.string();
   const SafeTensors file = read_safetensors(path, /*require_checksum=*/true);
   Model model;
-  model.card = model_card(file, place);
-  model.training = training_of(file, place);
+  model.card = model_card(file.metadata, place);
+  model.training = training_of(file.metadata, place);
   const auto network = make_network(model.card.network, model.card.shape);
   model.weights = take(file, "", network->initialise(Noise(0)), place);
   if (file.tensors.size() != model.weights.size()) {
@@ -88,15 +89,19 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
 Checkpoint read_checkpoint(const std::filesystem::path& path) {
   const std::string place = path.string();
   const SafeTensors file = read_safetensors(path, /*require_checksum=*/true);
-  const CheckpointCard card = checkpoint_card(file, place);
+  const CheckpointCard card = checkpoint_card(file.metadata, place);
   Checkpoint result;
-  result.training = training_of(file, place);
+  result.training = training_of(file.metadata, place);
   TrainState& state = result.state;
   state.step = card.step;
   state.total_steps = card.total_steps;
   state.sigma_data = card.sigma_data;
   Weights like;
-  for (const std::string& name : card.names) like.add(name, file.tensors.at("weights/" + name));
+  for (const std::string& name : card.names) {
+    const auto found = file.tensors.find("weights/" + name);
+    if (found == file.tensors.end()) throw Error(place, "array 'weights/" + name + "' is not there");
+    like.add(name, found->second);
+  }
   state.weights = take(file, "weights/", like, place);
   state.average = take(file, "average/", like, place);
   state.moment1 = take(file, "moment1/", like, place);

@@ -1,11 +1,11 @@
 #pragma once
 // Model files: safetensors with the weights, and all that is needed to use them in the metadata.
 
-#include "io/safetensors.h"
 #include "tweedie/network.h"
 #include "tweedie/train.h"
 
 #include <filesystem>
+#include <map>
 #include <optional>
 
 namespace tweedie {
@@ -25,11 +25,12 @@ struct ModelCard {
 class FieldVisitor;
 void fields(FieldVisitor& visit, ModelCard& card);
 
-// Parts of a file that was read; Error(place) where one is missing or malformed.
-ModelCard model_card(const SafeTensors& file, const std::string& place);
-std::string training_of(const SafeTensors& file, const std::string& place);
-// Of one evaluation of the network; models of earlier versions do not say it.
-std::optional<double> flops_of(const SafeTensors& file);
+// What the metadata of a file says; Error(place) where it is missing or malformed.
+using Metadata = std::map<std::string, std::string>;
+ModelCard model_card(const Metadata& metadata, const std::string& place);
+std::string training_of(const Metadata& metadata, const std::string& place);
+// Operations of one evaluation of the network; models of earlier versions do not say it.
+std::optional<double> flops_of(const Metadata& metadata);
 
 struct Model {
   ModelCard card;
@@ -48,13 +49,12 @@ struct Checkpoint {
   TrainState state;
   std::string training;  // the config that it belongs to
 };
-// What its metadata says.
 struct CheckpointCard {
   int64_t step = 0, total_steps = 0;
   double sigma_data = 0;
-  std::vector<std::string> names;  // of the weights, in their order; the file has them all
+  std::vector<std::string> names;  // of the weights, in their order
 };
-CheckpointCard checkpoint_card(const SafeTensors& file, const std::string& place);
+CheckpointCard checkpoint_card(const Metadata& metadata, const std::string& place);
 
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 Checkpoint read_checkpoint(const std::filesystem::path& path);

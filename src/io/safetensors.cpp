@@ -127,7 +127,7 @@ std::vector<Entry> parse_entries(const json& header, uint64_t data_size, const s
 
 }  // namespace
 
-SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool require_checksum) {
+StoredTensors scan_safetensors(ByteView bytes, const std::string& place, bool require_checksum) {
   if (bytes.size() < 8)
     throw Error(place,
                 fmt::format("truncated: {}, but safetensors have at least 8", count_of_bytes(bytes.size())));
@@ -143,7 +143,7 @@ SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool req
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + 8, length);
   const json header = parse_header(text, place);
 
-  SafeTensors result;
+  StoredTensors result;
   const auto metadata = header.find(metadata_key);
   if (metadata != header.end()) result.metadata = parse_metadata(*metadata, place);
   const std::vector<Entry> entries = parse_entries(header, data.size(), place);
@@ -157,22 +157,39 @@ SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool req
   }
   if (require_checksum) tweedie::require_checksum(result, place);
   for (const Entry& entry : entries) {
-    const ByteView part = data.subspan(entry.begin, entry.end - entry.begin);
-    const bool flag = entry.type == at::kBool;
-    const Tensor stored = tensor_from(part, flag ? at::kByte : entry.type, entry.shape);
-    result.tensors[entry.name] = flag ? converted<bool, uint8_t>(stored, at::kBool) : stored;
+    result.arrays.push_back(
+        {entry.name, entry.type, entry.shape, data.subspan(entry.begin, entry.end - entry.begin)});
   }
   return result;
 }
 
-void require_checksum(const SafeTensors& file, const std::string& place) {
+SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool require_checksum) {
+  StoredTensors stored = scan_safetensors(bytes, place, require_checksum);
+  SafeTensors result;
+  result.metadata = std::move(stored.metadata);
+  for (const StoredArray& array : stored.arrays) {
+    const bool flag = array.type == at::kBool;
+    const Tensor tensor = tensor_from(array.data, flag ? at::kByte : array.type, array.shape);
+    result.tensors[array.name] = flag ? converted<bool, uint8_t>(tensor, at::kBool) : tensor;
+  }
+  return result;
+}
+
+void require_checksum(const StoredTensors& file, const std::string& place) {
   if (!file.checksummed) throw Error(place, "has no checksum; a file that tweedie wrote is meant");
+}
+
+void require_finite(const StoredTensors& file, const std::string& place) {
+  for (const StoredArray& array : file.arrays)
+    require_finite(array.data.data(), array.type, array.shape, place + ":" + one_line(array.name));
 }
 
 SafeTensors read_safetensors(const std::filesystem::path& path, bool require_checksum) {
   SafeTensors result = parse_safetensors(read_bytes(path), path.string(), require_checksum);
-  for (const auto& [name, tensor] : result.tensors)
-    require_finite_values(tensor, path.string() + ":" + one_line(name));
+  for (const auto& [name, tensor] : result.tensors) {
+    require_finite(tensor.data_ptr(), tensor.scalar_type(), tensor.sizes(),
+                   path.string() + ":" + one_line(name));
+  }
   return result;
 }
 

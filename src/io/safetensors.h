@@ -9,19 +9,36 @@
 
 namespace tweedie {
 
+// An array as it lies in a file's bytes
+struct StoredArray {
+  std::string name;
+  at::ScalarType type;
+  Shape shape;
+  ByteView data;
+};
+
+// A file that was checked, without tensors
+struct StoredTensors {
+  std::vector<StoredArray> arrays;  // in the order of the file
+  std::map<std::string, std::string> metadata;
+  bool checksummed = false;
+};
+
 struct SafeTensors {
   std::map<std::string, Tensor> tensors;  // float64/32/16, bfloat16, int64/32/16/8, uint8, bool
   std::map<std::string, std::string> metadata;
-  bool checksummed = false;  // read from a file that has a checksum
 };
 
 // Files of ours carry "tweedie.crc32" in their metadata, over the header without it and the numbers; where a
 // file has it, it must be right. require_checksum: it must be there too. It is not part of
-// SafeTensors::metadata. Error(place) for whatever is malformed, cut short or changed.
+// the metadata then. Error(place) for whatever is malformed, cut short or changed.
+StoredTensors scan_safetensors(ByteView bytes, const std::string& place, bool require_checksum = false);
 SafeTensors parse_safetensors(ByteView bytes, const std::string& place, bool require_checksum = false);
 
-// What parse_safetensors does by require_checksum
-void require_checksum(const SafeTensors& file, const std::string& place);
+// What require_checksum asks of a file that was scanned without
+void require_checksum(const StoredTensors& file, const std::string& place);
+// Refuses NaN and infinity, naming the tensor: Error("place:name").
+void require_finite(const StoredTensors& file, const std::string& place);
 
 // Refuses NaN and infinity as well, naming the tensor: Error("path:name").
 SafeTensors read_safetensors(const std::filesystem::path& path, bool require_checksum = false);

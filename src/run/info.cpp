@@ -2,7 +2,9 @@
 
 #include "run/info.h"
 
+#include "core/shape.h"
 #include "io/array_file.h"
+#include "io/safetensors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,10 +13,10 @@ namespace tweedie {
 
 namespace {
 
-int64_t numbers_in(const SafeTensors& file, const std::string& prefix = "") {
+int64_t numbers_in(const StoredTensors& file, const std::string& prefix = "") {
   int64_t result = 0;
-  for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with(prefix)) result += tensor.numel();
+  for (const StoredArray& array : file.arrays) {
+    if (array.name.starts_with(prefix)) result += product(array.shape);
   }
   return result;
 }
@@ -22,11 +24,13 @@ int64_t numbers_in(const SafeTensors& file, const std::string& prefix = "") {
 std::optional<Summary> describe_safetensors(const std::filesystem::path& path, const FlopsOf& flops_of_card,
                                             Summary summary) {
   const std::string place = path.string();
-  const SafeTensors file = read_safetensors(path);
+  const Bytes bytes = read_bytes(path);
+  const StoredTensors file = scan_safetensors(bytes, place);
+  require_finite(file, place);
   if (file.metadata.count("tweedie.model") > 0) {
     require_checksum(file, place);
-    const ModelCard card = model_card(file, place);
-    std::optional<double> flops = flops_of(file);
+    const ModelCard card = model_card(file.metadata, place);
+    std::optional<double> flops = flops_of(file.metadata);
     if (!flops && flops_of_card) flops = flops_of_card(card);
     if (!flops) return {};
     summary["kind"] = "model";
@@ -39,20 +43,20 @@ std::optional<Summary> describe_safetensors(const std::filesystem::path& path, c
     summary["steps"] = card.steps;
     summary["flops_per_evaluation"] = *flops;
     summary["model"] = file.metadata.at("tweedie.model");
-    summary["training"] = training_of(file, place);
+    summary["training"] = training_of(file.metadata, place);
   } else if (file.metadata.count("tweedie.step") > 0) {
     require_checksum(file, place);
-    const CheckpointCard card = checkpoint_card(file, place);
+    const CheckpointCard card = checkpoint_card(file.metadata, place);
     summary["kind"] = "checkpoint";
     summary["step"] = card.step;
     summary["total_steps"] = card.total_steps;
     summary["weights"] = numbers_in(file, "weights/");
-    summary["training"] = training_of(file, place);
+    summary["training"] = training_of(file.metadata, place);
   } else {
     summary["kind"] = "safetensors";
     summary["metadata"] = file.metadata;
   }
-  summary["arrays"] = file.tensors.size();
+  summary["arrays"] = file.arrays.size();
   summary["numbers"] = numbers_in(file);
   return summary;
 }

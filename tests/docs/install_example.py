@@ -1,5 +1,6 @@
-"""Installs into an empty folder, builds examples/gaussian_posterior against that installation alone, runs it, and
-holds the draws' moments against the exact ones beside them.  usage: install_example.py SOURCE BUILD COMPILER"""
+"""Installs into an empty folder, has the program there load its module, builds examples/gaussian_posterior against that
+installation alone, runs it, and holds the draws' moments against the exact ones beside them.
+usage: install_example.py SOURCE BUILD COMPILER"""
 import pathlib, re, shutil, subprocess, sys
 
 source, build, compiler = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
@@ -15,6 +16,7 @@ def run(*command):
 
 shutil.rmtree(work, ignore_errors=True)
 run("cmake", "--install", build, "--prefix", work / "prefix")
+assert "TorchScript" in run(work / "prefix/bin/tweedie", "info", source / "tests/golden/torchscript_denoiser.pt")
 run("cmake", "-S", source / "examples/gaussian_posterior", "-B", work / "build", "-G", "Ninja",
     f"-DCMAKE_PREFIX_PATH={work / 'prefix'}", f"-DCMAKE_CXX_COMPILER={compiler}", "-DCMAKE_BUILD_TYPE=Release")
 run("cmake", "--build", work / "build")
