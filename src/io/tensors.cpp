@@ -63,16 +63,14 @@ Tensor tensor_from(ByteView data, at::ScalarType type, at::IntArrayRef shape, bo
 }
 
 Tensor transposed(const Tensor& x, const Shape& axes) {
+  if (axes.size() < 2) return x;
   Shape shape, strides;
   for (const int64_t axis : axes) {
     shape.push_back(x.size(axis));
     strides.push_back(x.stride(axis));
   }
   Tensor result = empty_tensor(shape, x.scalar_type());
-  if (x.numel() == 0 || axes.empty()) {
-    std::memcpy(result.data_ptr(), x.data_ptr(), x.nbytes());
-    return result;
-  }
+  if (x.numel() == 0) return result;
   const auto copy = [&]<size_t item>(std::integral_constant<size_t, item>) {
     copy_transposed<item>(static_cast<const uint8_t*>(x.data_ptr()), shape, strides,
                           static_cast<uint8_t*>(result.data_ptr()));
