@@ -5,6 +5,7 @@
 #include "tweedie/noise.h"
 #include "tweedie/predictor.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,6 +48,11 @@ class Network {
   virtual Weights initialise(Noise noise) const = 0;
   // x: (B, *shape) in the weights' dtype; c_noise: (1) or (B), a function of the noise level of order 1.
   virtual Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise) const = 0;
+  // forward() at given weights, which it may put into the order that is fastest: for many calls, from any
+  // thread. Differentiable in x, c_noise and the weights that require a gradient, once; the same numbers up
+  // to rounding. The network outlives it.
+  using Bound = std::function<Tensor(const Tensor& x, const Tensor& c_noise)>;
+  virtual Bound bind(const Weights& weights) const;
   // Floating-point operations of one forward pass of one row (a multiply-add is 2), dense layers only
   virtual double flops() const = 0;
 };
@@ -81,7 +87,7 @@ class NetworkPredictor final : public Predictor {
 
  private:
   std::shared_ptr<const Network> network_;
-  Weights weights_;
+  Network::Bound bound_;
   at::ScalarType dtype_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "core/shape.h"
 #include "network/layers.h"
+#include "network/planned.h"
 #include "tweedie/error.h"
 
 #include <ATen/ATen.h>
@@ -17,6 +18,98 @@ namespace {
 using layers::Convolution;
 using layers::GroupNorm;
 using layers::Linear;
+
+// The network is written once, for an engine that gives its layers a meaning: tensors now, or a plan for
+// later. Both have
+//   Image, norm(GroupNorm, Image), silu(GroupNorm, Image), silu(GroupNorm, Image, Linear of the modulation),
+//   convolve(Convolution, any of these [, Image to add]), attend(Image of q, k, v), halve(Image),
+//   enlarge(Image, Image of the size), concatenate(Image, Image)
+
+struct TensorEngine {
+  using Image = Tensor;
+  const Weights& weights;
+  Tensor embedding;
+
+  Tensor norm(const GroupNorm& norm, const Tensor& x) const { return norm(weights, x); }
+  Tensor silu(const GroupNorm& norm, const Tensor& x) const { return norm.silu(weights, x); }
+  Tensor silu(const GroupNorm& norm, const Tensor& x, const Linear& modulation) const {
+    const auto scale_shift = modulation(weights, embedding).chunk(2, 1);
+    return norm.silu(weights, x, scale_shift[0], scale_shift[1]);
+  }
+  Tensor convolve(const Convolution& convolution, const Tensor& x) const { return convolution(weights, x); }
+  Tensor convolve(const Convolution& convolution, const Tensor& x, const Tensor& addend) const {
+    return addend + convolution(weights, x);
+  }
+  Tensor attend(const Tensor& qkv) const {
+    const auto parts = qkv.flatten(2).transpose(1, 2).chunk(3, 2);  // (B, pixels, C)
+    const double channels = static_cast<double>(parts[0].size(2));
+    const Tensor similarity = parts[0].matmul(parts[1].transpose(1, 2)) / std::sqrt(channels);
+    const Tensor mixed = similarity.softmax(-1).matmul(parts[2]);
+    return mixed.transpose(1, 2).reshape({qkv.size(0), -1, qkv.size(2), qkv.size(3)});
+  }
+  Tensor halve(const Tensor& x) const { return at::avg_pool2d(x, 2); }
+  Tensor enlarge(const Tensor& x, const Tensor& like) const {
+    return at::upsample_nearest2d(x, {like.size(2), like.size(3)});
+  }
+  Tensor concatenate(const Tensor& a, const Tensor& b) const { return at::cat({a, b}, 1); }
+};
+
+struct PlanEngine {
+  using Image = Value;
+  const Weights& weights;
+  Plan& plan;
+  std::vector<Linear> modulations;  // what a row of the modulation is made of, in this order
+  int64_t modulation_width = 0;
+
+  // What a convolution does to its input first
+  struct Prepared {
+    Value x;
+    Normalisation norm;
+    Activation activation;
+  };
+  Parameter parameter(const std::string& name) { return plan.parameter(weights[name]); }
+  Prepared prepared(const GroupNorm& norm, const Value& x, Activation activation) {
+    return {
+        x, {norm.groups(), parameter(norm.name + ".weight"), parameter(norm.name + ".bias"), {}}, activation};
+  }
+  Prepared norm(const GroupNorm& norm, const Value& x) { return prepared(norm, x, Activation::none); }
+  Prepared silu(const GroupNorm& norm, const Value& x) { return prepared(norm, x, Activation::silu); }
+  Prepared silu(const GroupNorm& norm, const Value& x, const Linear& modulation) {
+    Prepared result = prepared(norm, x, Activation::silu);
+    result.norm.modulation = modulation_width;
+    modulations.push_back(modulation);
+    modulation_width += modulation.out;
+    return result;
+  }
+  tweedie::Convolution operation(const Convolution& convolution) {
+    return {.out = convolution.out,
+            .kernel = convolution.kernel,
+            .weight = parameter(convolution.name + ".weight"),
+            .bias = parameter(convolution.name + ".bias"),
+            .norm = {},
+            .activation = Activation::none,
+            .addend = {},
+            .modulation = {}};
+  }
+  Value convolve(const Convolution& convolution, const Value& x, std::optional<Value> addend = {}) {
+    tweedie::Convolution result = operation(convolution);
+    result.addend = addend;
+    return plan.convolve(x, result);
+  }
+  Value convolve(const Convolution& convolution, const Prepared& prepared, std::optional<Value> addend = {}) {
+    tweedie::Convolution result = operation(convolution);
+    result.norm = prepared.norm;
+    result.activation = prepared.activation;
+    result.addend = addend;
+    return plan.convolve(prepared.x, result);
+  }
+  Value attend(const Value& qkv) { return plan.attend(qkv); }
+  Value halve(const Value& x) { return plan.halve(x); }
+  Value enlarge(const Value& x, const Value& like) {
+    return plan.enlarge(x, like.size.height, like.size.width);
+  }
+  Value concatenate(const Value& a, const Value& b) { return plan.concatenate(a, b); }
+};
 
 // h = conv(silu(norm(x)));  h = conv(silu(norm(h) (1 + scale) + shift));  x + h
 struct ResidualBlock {
@@ -38,11 +131,11 @@ struct ResidualBlock {
     if (skip) skip->initialise(weights, noise);
   }
 
-  Tensor operator()(const Weights& weights, const Tensor& x, const Tensor& embedding) const {
-    const auto scale_shift = modulation(weights, embedding).chunk(2, 1);
-    Tensor h = conv1(weights, norm1.silu(weights, x));
-    h = conv2(weights, norm2.silu(weights, h, scale_shift[0], scale_shift[1]));
-    return skip ? (*skip)(weights, x) + h : x + h;
+  template <class Engine>
+  typename Engine::Image operator()(Engine& engine, const typename Engine::Image& x) const {
+    const auto h = engine.convolve(conv1, engine.silu(norm1, x));
+    const auto residual = skip ? engine.convolve(*skip, x) : x;
+    return engine.convolve(conv2, engine.silu(norm2, h, modulation), residual);
   }
 
   double flops(int64_t pixels) const {
@@ -71,13 +164,9 @@ struct Attention {
     out.initialise(weights, noise);
   }
 
-  Tensor operator()(const Weights& weights, const Tensor& x) const {
-    const auto parts =
-        qkv(weights, norm(weights, x)).flatten(2).transpose(1, 2).chunk(3, 2);  // (B, pixels, C)
-    const Tensor similarity =
-        parts[0].matmul(parts[1].transpose(1, 2)) / std::sqrt(static_cast<double>(channels));
-    const Tensor mixed = similarity.softmax(-1).matmul(parts[2]);
-    return x + out(weights, mixed.transpose(1, 2).reshape(x.sizes()));
+  template <class Engine>
+  typename Engine::Image operator()(Engine& engine, const typename Engine::Image& x) const {
+    return engine.convolve(out, engine.attend(engine.convolve(qkv, engine.norm(norm, x))), x);
   }
 
   double flops(int64_t pixels) const {
@@ -99,9 +188,10 @@ struct Stage {
     block.initialise(weights, noise);
     if (attention) attention->initialise(weights, noise);
   }
-  Tensor operator()(const Weights& weights, const Tensor& x, const Tensor& embedding) const {
-    const Tensor h = block(weights, x, embedding);
-    return attention ? (*attention)(weights, h) : h;
+  template <class Engine>
+  typename Engine::Image operator()(Engine& engine, const typename Engine::Image& x) const {
+    const auto h = block(engine, x);
+    return attention ? (*attention)(engine, h) : h;
   }
   double flops() const { return block.flops(pixels) + (attention ? attention->flops(pixels) : 0); }
 };
@@ -181,25 +271,26 @@ class UNet final : public Network {
   }
 
   Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise) const override {
-    const Tensor sinusoids = layers::sinusoidal_embedding(c_noise, embed1_.in).to(x.scalar_type());
-    const Tensor embedding = at::silu(embed2_(weights, at::silu(embed1_(weights, sinusoids))));
-    Tensor h = stem_(weights, at::pixel_unshuffle(x, patch_).contiguous(at::MemoryFormat::ChannelsLast));
-    std::vector<Tensor> skips;
-    for (size_t level = 0; level < down_.size(); ++level) {
-      if (level > 0) h = at::avg_pool2d(h, 2);
-      for (const Stage& stage : down_[level]) skips.push_back(h = stage(weights, h, embedding));
-    }
-    h = middle_[0](weights, h, embedding);
-    h = middle_attention_(weights, h);
-    h = middle_[1](weights, h, embedding);
-    for (size_t i = 0; i < up_.size(); ++i) {
-      for (const Stage& stage : up_[i]) {
-        h = stage(weights, at::cat({h, skips.back()}, 1), embedding);
-        skips.pop_back();
-      }
-      if (i + 1 < up_.size()) h = at::upsample_nearest2d(h, {skips.back().size(2), skips.back().size(3)});
-    }
-    return at::pixel_shuffle(head_(weights, head_norm_.silu(weights, h)), patch_);
+    TensorEngine engine{weights, embedding(weights, c_noise)};
+    const Tensor h = at::pixel_unshuffle(x, patch_).contiguous(at::MemoryFormat::ChannelsLast);
+    return at::pixel_shuffle(layers(engine, h), patch_);
+  }
+
+  Bound bind(const Weights& weights) const override {
+    const Tensor& any = weights.tensors().front();
+    if (!any.device().is_cpu() || any.scalar_type() != at::kFloat) return Network::bind(weights);
+    const auto plan = std::make_shared<Plan>();
+    PlanEngine engine{weights, *plan, {}};
+    const Value input = plan->input({shape_[1] / patch_, shape_[2] / patch_, shape_[0] * patch_ * patch_});
+    plan->finish(layers(engine, input));
+    return [this, weights, plan = std::shared_ptr<const Plan>(plan), modulations = engine.modulations](
+               const Tensor& x, const Tensor& c_noise) {
+      const Tensor embedded = embedding(weights, c_noise);
+      std::vector<Tensor> modulation;
+      for (const Linear& linear : modulations) modulation.push_back(linear(weights, embedded));
+      const Tensor y = run_plan(plan, buffers_, at::pixel_unshuffle(x, patch_), at::cat(modulation, 1));
+      return at::pixel_shuffle(y, patch_);
+    };
   }
 
   double flops() const override {
@@ -215,6 +306,33 @@ class UNet final : public Network {
   }
 
  private:
+  Tensor embedding(const Weights& weights, const Tensor& c_noise) const {
+    const Tensor sinusoids =
+        layers::sinusoidal_embedding(c_noise, embed1_.in).to(weights.tensors().front().scalar_type());
+    return at::silu(embed2_(weights, at::silu(embed1_(weights, sinusoids))));
+  }
+
+  template <class Engine>
+  typename Engine::Image layers(Engine& engine, const typename Engine::Image& x) const {
+    auto h = engine.convolve(stem_, x);
+    std::vector<typename Engine::Image> skips;
+    for (size_t level = 0; level < down_.size(); ++level) {
+      if (level > 0) h = engine.halve(h);
+      for (const Stage& stage : down_[level]) skips.push_back(h = stage(engine, h));
+    }
+    h = middle_[0](engine, h);
+    h = middle_attention_(engine, h);
+    h = middle_[1](engine, h);
+    for (size_t i = 0; i < up_.size(); ++i) {
+      for (const Stage& stage : up_[i]) {
+        h = stage(engine, engine.concatenate(h, skips.back()));
+        skips.pop_back();
+      }
+      if (i + 1 < up_.size()) h = engine.enlarge(h, skips.back());
+    }
+    return engine.convolve(head_, engine.silu(head_norm_, h));
+  }
+
   Shape shape_;
   int64_t patch_;
   int64_t embedding_size_;
@@ -226,6 +344,7 @@ class UNet final : public Network {
   int64_t middle_pixels_ = 0;
   GroupNorm head_norm_;
   Convolution head_;
+  std::shared_ptr<Buffers> buffers_ = std::make_shared<Buffers>();
 };
 
 void check(const UNetOptions& options, const Shape& shape) {

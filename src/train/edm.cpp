@@ -4,7 +4,7 @@
 
 namespace tweedie {
 
-Tensor edm_loss(const EdmObjective& objective, const Network& network, const Weights& weights,
+Tensor edm_loss(const EdmObjective& objective, const Network::Bound& network, at::ScalarType dtype,
                 double sigma_data, const Tensor& x, Noise& noise) {
   Shape per_row(x.dim(), 1);
   per_row[0] = x.size(0);
@@ -18,8 +18,7 @@ Tensor edm_loss(const EdmObjective& objective, const Network& network, const Wei
 
   // weight |D - x|^2 = |F - (x - c_skip noisy) / c_out|^2, since weight = 1 / c_out^2
   const Tensor target = (x - c_skip * noisy) / c_out;
-  const at::ScalarType dtype = weights.tensors().front().scalar_type();
-  const Tensor output = network.forward(weights, (c_in * noisy).to(dtype), c_noise);
+  const Tensor output = network((c_in * noisy).to(dtype), c_noise);
   return (output.to(at::kFloat) - target).square().sum();
 }
 

@@ -91,14 +91,13 @@ struct Trainer::Implementation {
     std::vector<Tensor> parts;
   };
 
-  Gradient slice_gradient(const Weights& cast, const Tensor& x, std::vector<uint64_t> rows) const {
+  Gradient slice_gradient(const Network::Bound& bound, const std::vector<Tensor>& leaves, const Tensor& x,
+                          std::vector<uint64_t> rows) const {
     const at::AutoGradMode gradients(true);
-    std::vector<Tensor> leaves;
-    for (const Tensor& tensor : cast.tensors()) leaves.push_back(tensor.detach().requires_grad_());
     Noise noise = diffusion.rows(std::move(rows));
     const Tensor loss = std::visit(
         [&](const EdmObjective& edm) {
-          return edm_loss(edm, *network, cast.with(leaves), state.sigma_data, x.to(device), noise);
+          return edm_loss(edm, bound, dtype, state.sigma_data, x.to(device), noise);
         },
         options.objective);
     Gradient result;
@@ -119,19 +118,21 @@ struct Trainer::Implementation {
     const int64_t batch = options.batch, slices = (batch + slice_rows - 1) / slice_rows;
     std::vector<int64_t> indices(batch);
     for (int64_t i = 0; i < batch; ++i) indices[i] = image(step * batch + i);
-    std::vector<Tensor> casts(state.weights.size());
-    for_each_array([&](size_t i) { casts[i] = Weights::cast(state.weights.tensors()[i], device, dtype); });
-    const Weights cast = state.weights.with(std::move(casts));
+    std::vector<Tensor> leaves(state.weights.size());
+    for_each_array([&](size_t i) {
+      leaves[i] = Weights::cast(state.weights.tensors()[i], device, dtype).detach().requires_grad_();
+    });
+    const Network::Bound bound = network->bind(state.weights.with(leaves));
     std::vector<Gradient> gradients(slices);
     workers.for_each(slices, [&](int64_t slice) {
       const int64_t begin = slice * slice_rows, end = std::min(batch, begin + slice_rows);
       std::vector<uint64_t> rows(end - begin);
       for (int64_t i = begin; i < end; ++i) rows[i - begin] = static_cast<uint64_t>(step * batch + i);
       const Tensor chosen = at::tensor(std::vector<int64_t>(indices.begin() + begin, indices.begin() + end));
-      gradients[slice] = slice_gradient(cast, data.index_select(0, chosen), std::move(rows));
+      gradients[slice] = slice_gradient(bound, leaves, data.index_select(0, chosen), std::move(rows));
     });
     const double scale = 1.0 / static_cast<double>(batch * product(network->shape()));
-    Gradient total{0, std::vector<Tensor>(cast.size())};
+    Gradient total{0, std::vector<Tensor>(leaves.size())};
     for (const Gradient& gradient : gradients) total.loss += gradient.loss * scale;
     for_each_array([&](size_t i) {
       Tensor sum = at::zeros_like(state.weights.tensors()[i]);

@@ -1,0 +1,19 @@
+#pragma once
+// Self-attention of one head over the pixels of one image (Vaswani et al. 2017), in float32:
+//
+//   y = softmax(q k^T / sqrt(channels)) v
+//
+// q, k and v are the three thirds of the channels of `qkv`. Blocks of rows of the pixels x pixels matrix are
+// made when they are needed and never kept.
+
+#include "kernel/image.h"
+
+namespace tweedie {
+
+// qkv: (pixels, lanes_of(3 channels)); y: (pixels, lanes_of(channels))
+void attend(const float* qkv, int64_t pixels, int64_t channels, float* y);
+// dqkv = (or +=) what dy gives
+void attend_gradient(const float* qkv, const float* dy, int64_t pixels, int64_t channels, bool add,
+                     float* dqkv);
+
+}  // namespace tweedie

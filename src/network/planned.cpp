@@ -1,0 +1,188 @@
+#include "network/planned.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+namespace tweedie {
+
+Buffers::~Buffers() {
+  for (const Free& free : free_) std::free(free.memory);
+}
+
+Buffers::Buffer Buffers::take(int64_t numbers) {
+  {
+    const std::lock_guard lock(mutex_);
+    auto best = free_.end();
+    for (auto i = free_.begin(); i != free_.end(); ++i) {
+      if (i->size >= numbers && (best == free_.end() || i->size < best->size)) best = i;
+    }
+    if (best != free_.end() && best->size <= 2 * numbers) {
+      const Free found = *best;
+      free_.erase(best);
+      return {found.memory, {this, found.size}};
+    }
+  }
+  const int64_t size = round_up(std::max<int64_t>(numbers, 1), 16);
+  auto* memory = static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(size) * sizeof(float)));
+  if (memory == nullptr) throw std::bad_alloc();
+  return {memory, {this, size}};
+}
+
+void Buffers::put(float* memory, int64_t size) {
+  constexpr size_t most = 8;  // a few threads' worth; the oldest are given back
+  const std::lock_guard lock(mutex_);
+  free_.push_back({memory, size});
+  if (free_.size() <= most) return;
+  std::free(free_.front().memory);
+  free_.erase(free_.begin());
+}
+
+namespace {
+
+struct Rows {
+  int64_t begin, count;
+};
+
+// The rows as even frames: at least one for each thread that libtorch would use, of at most frame_rows.
+std::vector<Rows> frames_of(int64_t rows) {
+  const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
+  const int64_t frames = std::max((rows + frame_rows - 1) / frame_rows, std::min(rows, threads));
+  std::vector<Rows> result;
+  for (int64_t i = 0; i < frames; ++i) {
+    const int64_t begin = i * rows / frames;
+    result.push_back({begin, (i + 1) * rows / frames - begin});
+  }
+  return result;
+}
+
+Plan::Modulation modulation_at(const Tensor& modulation, int64_t row) {
+  const int64_t stride = modulation.size(0) == 1 ? 0 : modulation.size(1);
+  return {modulation.data_ptr<float>() + row * stride, stride};
+}
+
+template <class Work>
+void for_each_frame(const std::vector<Rows>& frames, Work work) {
+  at::parallel_for(0, static_cast<int64_t>(frames.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) work(static_cast<size_t>(i));
+  });
+}
+
+struct Run {
+  std::vector<Rows> frames;
+  std::vector<Buffers::Buffer> memory;  // of each frame; of one that kept nothing empty
+};
+
+Tensor run_forward(const Plan& plan, Buffers& buffers, const Tensor& x, const Tensor& modulation, bool keep,
+                   Run& run) {
+  const ImageSize& size = plan.output_size();
+  const Tensor y = at::empty({x.size(0), size.channels, size.height, size.width}, x.options());
+  run.frames = frames_of(x.size(0));
+  run.memory.resize(run.frames.size());
+  const int64_t in = x.numel() / std::max<int64_t>(1, x.size(0)), out = size.channels * size.pixels();
+  for_each_frame(run.frames, [&](size_t i) {
+    const auto [begin, count] = run.frames[i];
+    Buffers::Buffer memory = buffers.take(count * plan.forward_numbers(keep));
+    plan.forward(count, x.data_ptr<float>() + begin * in, modulation_at(modulation, begin), keep,
+                 memory.get(), y.data_ptr<float>() + begin * out);
+    if (keep) run.memory[i] = std::move(memory);
+  });
+  return y;
+}
+
+// Inputs: x, modulation, parameters
+class PlanBackward final : public torch::autograd::Node {
+ public:
+  PlanBackward(std::shared_ptr<const Plan> plan, std::shared_ptr<Buffers> buffers, Tensor modulation)
+      : plan_(std::move(plan)), buffers_(std::move(buffers)), modulation_(std::move(modulation)) {}
+
+  Run run;
+
+  void release_variables() override {
+    const std::lock_guard lock(mutex_);
+    run.memory.clear();
+    released_ = true;
+  }
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& outputs) override {
+    const std::lock_guard lock(mutex_);
+    if (released_)
+      throw std::logic_error("a run of a plan is differentiated after its memory was given back");
+    const std::vector<Tensor>& parameters = plan_->parameters();
+    torch::autograd::variable_list result(2 + parameters.size());
+    const at::AutoGradMode no_gradients(false);
+    const Tensor dy = outputs[0].contiguous();
+    const ImageSize& size = plan_->input_size();
+    const int64_t rows = dy.size(0);
+    if (task_should_compute_output(0))
+      result[0] = at::empty({rows, size.channels, size.height, size.width}, dy.options());
+    if (task_should_compute_output(1)) result[1] = at::zeros_like(modulation_);
+    bool with_parameters = false;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      if (!task_should_compute_output(2 + i)) continue;
+      with_parameters = true;
+      const auto format =
+          parameters[i].dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+      result[2 + i] = at::zeros(parameters[i].sizes(), dy.options()).contiguous(format);
+    }
+    const int64_t in = size.channels * size.pixels(), out = dy.numel() / std::max<int64_t>(1, rows);
+    const auto backward = [&](size_t i) {
+      const auto [begin, count] = run.frames[i];
+      Plan::Gradients gradients;
+      if (result[0].defined()) gradients.x = result[0].data_ptr<float>() + begin * in;
+      if (result[1].defined())
+        gradients.modulation = const_cast<float*>(modulation_at(result[1], begin).data);
+      if (with_parameters) {
+        for (size_t j = 2; j < result.size(); ++j)
+          gradients.parameters.push_back(result[j].defined() ? result[j].data_ptr<float>() : nullptr);
+      }
+      const Buffers::Buffer memory = buffers_->take(count * plan_->backward_numbers());
+      plan_->backward(count, dy.data_ptr<float>() + begin * out, modulation_at(modulation_, begin),
+                      run.memory[i].get(), memory.get(), gradients);
+    };
+    // What frames add to is theirs in turn.
+    const bool shared = with_parameters || (result[1].defined() && modulation_.size(0) == 1);
+    if (shared) {
+      for (size_t i = 0; i < run.frames.size(); ++i) backward(i);
+    } else {
+      for_each_frame(run.frames, backward);
+    }
+    return result;
+  }
+
+ private:
+  std::shared_ptr<const Plan> plan_;
+  std::shared_ptr<Buffers> buffers_;
+  Tensor modulation_;
+  std::mutex mutex_;
+  bool released_ = false;
+};
+
+}  // namespace
+
+Tensor run_plan(const std::shared_ptr<const Plan>& plan, const std::shared_ptr<Buffers>& buffers,
+                const Tensor& x, const Tensor& modulation) {
+  const Tensor input = x.detach().contiguous(), fixed = modulation.detach().contiguous();
+  bool differentiable = x.requires_grad() || modulation.requires_grad();
+  for (const Tensor& parameter : plan->parameters())
+    differentiable = differentiable || parameter.requires_grad();
+  if (!differentiable || !at::GradMode::is_enabled()) {
+    Run run;
+    return run_forward(*plan, *buffers, input, fixed, false, run);
+  }
+  const auto node =
+      std::shared_ptr<PlanBackward>(new PlanBackward(plan, buffers, fixed), torch::autograd::deleteNode);
+  torch::autograd::variable_list inputs{x, modulation};
+  inputs.insert(inputs.end(), plan->parameters().begin(), plan->parameters().end());
+  node->set_next_edges(torch::autograd::collect_next_edges(inputs));
+  Tensor y = run_forward(*plan, *buffers, input, fixed, true, node->run);
+  torch::autograd::set_history(y, node);
+  return y;
+}
+
+}  // namespace tweedie

@@ -1,0 +1,43 @@
+#pragma once
+// A plan as a differentiable function of libtorch's tensors.
+
+#include "network/plan.h"
+
+#include <memory>
+#include <mutex>
+
+namespace tweedie {
+
+// Memory for runs, handed from one to the next: fresh pages cost more than filling them.
+class Buffers {
+ public:
+  struct Return {
+    Buffers* home;
+    int64_t size;
+    void operator()(float* memory) const { home->put(memory, size); }
+  };
+  using Buffer = std::unique_ptr<float, Return>;
+  Buffer take(int64_t numbers);  // 64-byte aligned, filled with anything
+
+  Buffers() = default;
+  ~Buffers();
+  Buffers(const Buffers&) = delete;
+  Buffers& operator=(const Buffers&) = delete;
+
+ private:
+  struct Free {
+    float* memory;
+    int64_t size;
+  };
+  void put(float* memory, int64_t size);
+  std::mutex mutex_;
+  std::vector<Free> free_;
+};
+
+// x: (B, C, H, W); modulation: (B, width) or (1, width), both float32 on the CPU. Differentiable once in both
+// and in those of the plan's parameters that require a gradient. The same bits for a row whatever the others
+// are.
+Tensor run_plan(const std::shared_ptr<const Plan>& plan, const std::shared_ptr<Buffers>& buffers,
+                const Tensor& x, const Tensor& modulation);
+
+}  // namespace tweedie
