@@ -132,8 +132,8 @@ void Plan::backward(int64_t rows, const float* dy, Modulation modulation, float*
   float* from = run.begin_gradient(output_).data;
   for (int64_t row = 0; row < rows; ++row)
     from_planes(dy + row * out, output_.size, from + row * output_.size.numbers());
-  for (auto operation = operations_.rbegin(); operation != operations_.rend(); ++operation)
-    (*operation)->backward(run);
+  std::for_each(operations_.rbegin(), operations_.rend(),
+                [&](const auto& operation) { operation->backward(run); });
   if (gradients.x == nullptr) return;
   for (int64_t row = 0; row < rows; ++row)
     to_planes(run.gradients[input.index] + row * input.size.numbers(), input.size, gradients.x + row * in);
