@@ -13,6 +13,12 @@ TWEEDIE_INLINE void accumulate(const float* from, int64_t count, bool add, float
   }
 }
 
+TWEEDIE_INLINE void fill(const float* value, int64_t pixels, int64_t lanes, float* y) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < lanes; c += 16) store16(y + p * lanes + c, load16(value + c));
+  }
+}
+
 TWEEDIE_INLINE void pixel_sums(const float* x, int64_t pixels, int64_t lanes, float* sum) {
   for (int64_t c = 0; c < lanes; c += 16) {
     Lanes16 total = load16(sum + c);
@@ -63,8 +69,9 @@ int64_t nearest(int64_t i, int64_t size, int64_t enlarged) {
 void from_planes(const float* planes, const ImageSize& size, float* image) {
   const int64_t pixels = size.pixels(), lanes = size.lanes();
   for (int64_t p = 0; p < pixels; ++p) {
-    for (int64_t c = 0; c < lanes; ++c)
-      image[p * lanes + c] = c < size.channels ? planes[c * pixels + p] : 0.0F;
+    float* pixel = image + p * lanes;
+    for (int64_t c = 0; c < size.channels; ++c) pixel[c] = planes[c * pixels + p];
+    std::fill(pixel + size.channels, pixel + lanes, 0.0F);
   }
 }
 
@@ -117,6 +124,10 @@ void add_channels(const float* from, ChannelRange source, int64_t pixels, int64_
     float* sum = to + p * target.lanes + target.begin;
     for (int64_t c = 0; c < count; ++c) sum[c] += pixel[c];
   }
+}
+
+void fill_pixels(const float* value, int64_t pixels, int64_t lanes, float* y) {
+  vectorised<fill>(value, pixels, lanes, y);
 }
 
 void add_numbers(const float* from, int64_t count, bool add, float* to) {

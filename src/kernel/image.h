@@ -37,6 +37,9 @@ void copy_channels(const float* from, ChannelRange source, int64_t pixels, int64
 void add_channels(const float* from, ChannelRange source, int64_t pixels, int64_t count, float* to,
                   ChannelRange target);
 
+// each of y's pixels = value
+void fill_pixels(const float* value, int64_t pixels, int64_t lanes, float* y);
+
 // to (= or +=) from, `count` numbers, a multiple of 16
 void add_numbers(const float* from, int64_t count, bool add, float* to);
 // sum += the sums over pixels

@@ -2,6 +2,7 @@
 
 #include "core/shape.h"
 #include "network/layers.h"
+#include "network/planned.h"
 #include "tweedie/error.h"
 
 #include <ATen/ATen.h>
@@ -53,6 +54,38 @@ class Mlp final : public Network {
     return head_(weights, at::silu(h)).reshape(x.sizes());
   }
 
+  Bound bind(const Weights& weights) const override {
+    const Tensor& any = weights.tensors().front();
+    if (!any.device().is_cpu() || any.scalar_type() != at::kFloat) return Network::bind(weights);
+    const auto plan = std::make_shared<Plan>();
+    const auto convolution = [&](const Linear& linear, Activation activation) {
+      return Convolution{.out = linear.out,
+                         .kernel = 1,
+                         .weight = plan->parameter(weights[linear.name + ".weight"]),
+                         .bias = plan->parameter(weights[linear.name + ".bias"]),
+                         .norm = {},
+                         .activation = activation,
+                         .addend = {},
+                         .modulation = {}};
+    };
+    Value h = plan->convolve(plan->input({1, 1, stem_.in}), convolution(stem_, Activation::none));
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const Layer& layer = layers_[i];
+      Convolution in = convolution(layer.in, Activation::none), out = convolution(layer.out, Activation::silu);
+      in.modulation = static_cast<int64_t>(i) * layer.in.out;
+      out.addend = h;
+      h = plan->convolve(plan->convolve(h, in), out);
+    }
+    plan->finish(plan->convolve(h, convolution(head_, Activation::silu)));
+    return [this, weights, plan = std::shared_ptr<const Plan>(plan)](const Tensor& x, const Tensor& c_noise) {
+      const Tensor embedding = layers::sinusoidal_embedding(c_noise, embedding_size);
+      std::vector<Tensor> modulation;
+      for (const Layer& layer : layers_) modulation.push_back(layer.embed(weights, embedding));
+      const Tensor rows = x.reshape({x.size(0), stem_.in, 1, 1});
+      return run_plan(plan, buffers_, rows, at::cat(modulation, 1)).reshape(x.sizes());
+    };
+  }
+
   double flops() const override {
     double total = stem_.flops() + head_.flops();
     for (const Layer& layer : layers_) total += layer.embed.flops() + layer.in.flops() + layer.out.flops();
@@ -67,6 +100,7 @@ class Mlp final : public Network {
   Linear stem_;
   std::vector<Layer> layers_;
   Linear head_;
+  std::shared_ptr<Buffers> buffers_ = std::make_shared<Buffers>();
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 #pragma once
 // A network on images as a list of operations on values, in float32 on one thread. It is recorded once for
-// given weights and then run on up to 16 rows at a time, forwards and, where all that it needs was kept,
+// given weights and then run on some rows at a time, forwards and, where all that it needs was kept,
 // backwards: what autograd would do, without its tensors, its copies and its order of memory.
 
 #include "kernel/image.h"
@@ -12,8 +12,6 @@
 #include <vector>
 
 namespace tweedie {
-
-constexpr int64_t frame_rows = 16;
 
 // An image for each row: what an operation makes, and others take.
 struct Value {

@@ -329,7 +329,7 @@ class WinogradConvolution final : public ConvolutionBase {
   Once<WinogradKernel> forward_, adjoint_;
 };
 
-// 1 x 1: a matrix product over the pixels
+// 1 x 1: a matrix product over the pixels, of all images together where no norm tells them apart
 class PointwiseConvolution final : public ConvolutionBase {
  public:
   PointwiseConvolution(const Value& x, const Convolution& convolution) : ConvolutionBase(x, convolution) {}
@@ -339,14 +339,11 @@ class PointwiseConvolution final : public ConvolutionBase {
       const int64_t in = x().size.channels;
       return PackedMatrix(convolution_.weight.data, 1, in, in, convolution_.out);
     });
-    const int64_t pixels = x().size.pixels(), in = x().size.lanes(), out = output.size.lanes();
-    Scratch scratch(x().size.numbers());
-    float* z = scratch.take(x().size.numbers());
-    for (int64_t row = 0; row < frame.rows; ++row) {
-      float* y = frame.value(output, row);
-      begin_output(frame, row, y);
-      multiply({input(frame, row, z), in}, matrix.view(), y, out, pixels, matrix.rows(), out, true);
-    }
+    begin_output(frame);
+    for_each_stack(frame, [&](const Stack& stack, float* z) {
+      multiply({stack.input(frame, z), stack.size.lanes()}, matrix.view(), frame.value(output, stack.row),
+               output.size.lanes(), stack.size.pixels(), matrix.rows(), output.size.lanes(), true);
+    });
   }
 
   void backward(Frame& frame) const override {
@@ -358,23 +355,47 @@ class PointwiseConvolution final : public ConvolutionBase {
   }
 
  private:
-  const float* input(const Frame& frame, int64_t row, float* z) const {
-    const float* from = frame.value(x(), row);
-    if (before_.nothing()) return from;
-    before_.apply(frame, from, row, ImageView::of(z, x().size));
-    return z;
+  // Images that are multiplied together: as one that has the pixels of all
+  struct Stack {
+    int64_t row;
+    ImageSize size;
+    Before before;
+    const float* x;
+
+    const float* input(const Frame& frame, float* z) const {
+      if (before.nothing()) return x;
+      before.apply(frame, x, row, ImageView::of(z, size));
+      return z;
+    }
+  };
+  // work(stack, scratch memory for its numbers)
+  template <class Work>
+  void for_each_stack(const Frame& frame, Work work) const {
+    const int64_t rows = convolution_.norm ? 1 : frame.rows;
+    const ImageSize size{1, rows * x().size.pixels(), x().size.channels};
+    const Before before(size, convolution_.norm, convolution_.activation);
+    Scratch scratch(size.numbers());
+    float* z = scratch.take(size.numbers());
+    for (int64_t row = 0; row < frame.rows; row += rows)
+      work(Stack{row, size, before, frame.value(x(), row)}, z);
   }
 
-  void begin_output(const Frame& frame, int64_t row, float* y) const {
+  // bias (+ modulation) (+ addend)
+  void begin_output(const Frame& frame) const {
     const int64_t pixels = output.size.pixels(), lanes = output.size.lanes();
+    const bool each = convolution_.modulation && frame.modulation_row != 0;
     std::vector<float> offset = bias_;
-    if (convolution_.modulation) {
-      const float* more = frame.modulation + row * frame.modulation_row + *convolution_.modulation;
-      for (int64_t c = 0; c < convolution_.out; ++c) offset[c] += more[c];
+    for (int64_t row = 0; row < frame.rows; row += each ? 1 : frame.rows) {
+      if (convolution_.modulation) {
+        const float* more = frame.modulation + row * frame.modulation_row + *convolution_.modulation;
+        for (int64_t c = 0; c < convolution_.out; ++c) offset[c] = bias_[c] + more[c];
+      }
+      fill_pixels(offset.data(), each ? pixels : frame.rows * pixels, lanes, frame.value(output, row));
     }
-    for (int64_t p = 0; p < pixels; ++p) std::copy_n(offset.data(), lanes, y + p * lanes);
-    if (convolution_.addend)
-      add_numbers(frame.value(*convolution_.addend, row), output.size.numbers(), true, y);
+    if (convolution_.addend) {
+      add_numbers(frame.value(*convolution_.addend), frame.rows * output.size.numbers(), true,
+                  frame.value(output));
+    }
   }
 
   void modulation_gradient(Frame& frame) const {
@@ -390,14 +411,14 @@ class PointwiseConvolution final : public ConvolutionBase {
 
   void weight_gradient(Frame& frame) const {
     const int64_t channels = x().size.channels, in = x().size.lanes(), out = convolution_.out;
-    Scratch scratch(Scratch::sum({x().size.numbers(), out * in}));
-    float *z = scratch.take(x().size.numbers()), *sums = scratch.take(out * in);
-    for (int64_t row = 0; row < frame.rows; ++row) {
-      multiply({output_gradient(frame, row), 1, output.size.lanes()},
-               {input(frame, row, z), in, panel_columns}, sums, in, out, x().size.pixels(), in, row > 0);
-    }
+    std::vector<float> sums(static_cast<size_t>(out * in));
+    for_each_stack(frame, [&](const Stack& stack, float* z) {
+      multiply({output_gradient(frame, stack.row), 1, output.size.lanes()},
+               {stack.input(frame, z), in, panel_columns}, sums.data(), in, out, stack.size.pixels(), in,
+               stack.row > 0);
+    });
     float* to = frame.parameter_gradients[convolution_.weight.index];
-    add_channels(sums, {in, 0}, out, channels, to, {channels, 0});
+    add_channels(sums.data(), {in, 0}, out, channels, to, {channels, 0});
   }
 
   void input_gradient(Frame& frame) const {
@@ -407,15 +428,13 @@ class PointwiseConvolution final : public ConvolutionBase {
     });
     const bool wanted = frame.gradients[x().index] != nullptr;
     const auto [dx, add] = wanted ? frame.begin_gradient(x()) : Frame::Gradient{nullptr, false};
-    const int64_t pixels = x().size.pixels(), in = x().size.lanes(), numbers = x().size.numbers();
-    Scratch scratch(numbers);
-    float* dz = scratch.take(numbers);
-    for (int64_t row = 0; row < frame.rows; ++row) {
-      multiply({output_gradient(frame, row), output.size.lanes()}, matrix.view(), dz, in, pixels,
-               matrix.rows(), in);
-      before_.gradient(frame, frame.value(x(), row), row, dz, add,
-                       dx == nullptr ? nullptr : dx + row * numbers);
-    }
+    const int64_t numbers = x().size.numbers();
+    for_each_stack(frame, [&, dx = dx, add = add](const Stack& stack, float* dz) {
+      multiply({output_gradient(frame, stack.row), output.size.lanes()}, matrix.view(), dz,
+               stack.size.lanes(), stack.size.pixels(), matrix.rows(), stack.size.lanes());
+      stack.before.gradient(frame, stack.x, stack.row, dz, add,
+                            dx == nullptr ? nullptr : dx + stack.row * numbers);
+    });
   }
 
   Once<PackedMatrix> forward_, adjoint_;

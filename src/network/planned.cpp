@@ -49,8 +49,11 @@ struct Rows {
   int64_t begin, count;
 };
 
-// The rows as even frames: at least one for each thread that libtorch would use, of at most frame_rows.
-std::vector<Rows> frames_of(int64_t rows) {
+// The rows as even frames, at least one for each thread that libtorch would use: of at most 16 rows, or of
+// more if their values then still fit into a core's own cache.
+std::vector<Rows> frames_of(int64_t rows, int64_t numbers_per_row) {
+  constexpr int64_t cache_numbers = 1 << 17;
+  const int64_t frame_rows = std::clamp<int64_t>(cache_numbers / numbers_per_row, 16, 128);
   const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
   const int64_t frames = std::max((rows + frame_rows - 1) / frame_rows, std::min(rows, threads));
   std::vector<Rows> result;
@@ -82,7 +85,7 @@ Tensor run_forward(const Plan& plan, Buffers& buffers, const Tensor& x, const Te
                    Run& run) {
   const ImageSize& size = plan.output_size();
   const Tensor y = at::empty({x.size(0), size.channels, size.height, size.width}, x.options());
-  run.frames = frames_of(x.size(0));
+  run.frames = frames_of(x.size(0), plan.forward_numbers(keep));
   run.memory.resize(run.frames.size());
   const int64_t in = x.numel() / std::max<int64_t>(1, x.size(0)), out = size.channels * size.pixels();
   for_each_frame(run.frames, [&](size_t i) {
