@@ -54,16 +54,6 @@ TWEEDIE_INLINE Real log_lanes(Real x) {
   return exponent * 0.693359375f + ((2 * s + s * series) + exponent * -2.12194440e-4f);
 }
 
-TWEEDIE_INLINE Real sqrt_lanes(Real x) {
-  float values[lanes];
-  __builtin_memcpy(values, &x, sizeof x);
-  // Unrolled, or with a range, it is sixteen instructions, not one.
-#pragma clang loop unroll(disable) vectorize(enable)
-  for (int i = 0; i < lanes; ++i) values[i] = __builtin_sqrtf(values[i]);  // NOLINT(modernize-loop-convert)
-  __builtin_memcpy(&x, values, sizeof x);
-  return x;
-}
-
 // Two normals from 64 bits: radius sqrt(-2 log u) at an angle of v turns, u and v of 31 bits.
 TWEEDIE_INLINE void box_muller(Word a, Word b, Real& first, Real& second) {
   const Real u = (__builtin_convertvector((Whole)(a >> 1), Real) + 0.5f) * 0x1p-31f;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <numeric>
 
 namespace tweedie {
@@ -14,6 +15,11 @@ std::string to_string(at::IntArrayRef shape) {
 
 int64_t product(at::IntArrayRef shape) {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+int64_t rows_together(at::IntArrayRef shape) {
+  constexpr int64_t numbers = 8192;
+  return std::clamp<int64_t>(numbers / std::max<int64_t>(1, product(shape)), 16, 128) / 16 * 16;
 }
 
 Shape with_batch(int64_t batch, at::IntArrayRef shape) {

@@ -109,6 +109,17 @@ TWEEDIE_INLINE Value sum_lanes(typename Lanes<Value>::Type v) {
   return fold<count / 2>(v, std::make_integer_sequence<int, count>())[0];
 }
 
+TWEEDIE_INLINE Lanes<float>::Type sqrt_lanes(Lanes<float>::Type x) {
+  constexpr int lanes = Lanes<float>::count;
+  float values[lanes];
+  __builtin_memcpy(values, &x, sizeof x);
+  // Unrolled, or with a range, it is as many instructions as lanes, not one.
+#pragma clang loop unroll(disable) vectorize(enable)
+  for (int i = 0; i < lanes; ++i) values[i] = __builtin_sqrtf(values[i]);  // NOLINT(modernize-loop-convert)
+  __builtin_memcpy(&x, values, sizeof x);
+  return x;
+}
+
 // exp(x) where x is in +-87 (float) or +-700 (double), saturating outside; relative error 2e-7 or 4e-15. 2^n
 // by exponent bits, the rest by its Taylor polynomial on +-ln(2)/2.
 TWEEDIE_INLINE Lanes<float>::Type exp_lanes(Lanes<float>::Type x) {

@@ -71,7 +71,8 @@ class Mlp final : public Network {
     Value h = plan->convolve(plan->input({1, 1, stem_.in}), convolution(stem_, Activation::none));
     for (size_t i = 0; i < layers_.size(); ++i) {
       const Layer& layer = layers_[i];
-      Convolution in = convolution(layer.in, Activation::none), out = convolution(layer.out, Activation::silu);
+      Convolution in = convolution(layer.in, Activation::none),
+                  out = convolution(layer.out, Activation::silu);
       in.modulation = static_cast<int64_t>(i) * layer.in.out;
       out.addend = h;
       h = plan->convolve(plan->convolve(h, in), out);

@@ -3,6 +3,7 @@
 
 #include "core/shape.h"
 #include "core/workers.h"
+#include "train/adam.h"
 #include "train/edm.h"
 #include "tweedie/error.h"
 
@@ -18,9 +19,6 @@
 namespace tweedie {
 
 namespace {
-
-constexpr int64_t slice_rows = 16;
-constexpr double beta1 = 0.9, beta2 = 0.999, adam_epsilon = 1e-8;
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -102,43 +100,72 @@ struct Trainer::Implementation {
         options.objective);
     Gradient result;
     result.parts = torch::autograd::grad({loss}, leaves);
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      // In memory as the weights are
+      const Tensor& part = result.parts[i];
+      if (part.device().is_cpu() && part.dtype() == at::kFloat && part.strides() == leaves[i].strides())
+        continue;
+      result.parts[i] = at::empty_like(state.weights.tensors()[i]).copy_(part);
+    }
     result.loss = loss.item<double>();
     return result;
   }
 
-  // One thread an array: libtorch's own threads cost more than they save at these sizes, and wait for each
-  // other.
-  void for_each_array(const std::function<void(size_t)>& work) {
-    workers.for_each(static_cast<int64_t>(state.weights.size()),
-                     [&](int64_t i) { work(static_cast<size_t>(i)); });
+  // A part of one of the arrays that a thread takes: libtorch's own threads cost more than they save at these
+  // sizes, and wait for each other.
+  struct Block {
+    size_t array;
+    int64_t begin, count;
+  };
+  std::vector<Block> blocks() const {
+    constexpr int64_t most = 1 << 16;
+    std::vector<Block> result;
+    for (size_t i = 0; i < state.weights.size(); ++i) {
+      const int64_t size = state.weights.tensors()[i].numel();
+      for (int64_t begin = 0; begin < size; begin += most)
+        result.push_back({i, begin, std::min(most, size - begin)});
+    }
+    return result;
   }
 
+  struct BatchGradient {
+    double loss = 0, norm = 0;
+    std::vector<Tensor> parts;  // in memory as the weights are
+  };
+
   // Mean gradient over the batch of the given step, in float32, and the mean loss.
-  Gradient batch_gradient(int64_t step) {
-    const int64_t batch = options.batch, slices = (batch + slice_rows - 1) / slice_rows;
+  BatchGradient batch_gradient(int64_t step) {
+    const int64_t batch = options.batch, rows_each = rows_together(network->shape());
+    const int64_t slices = (batch + rows_each - 1) / rows_each;
     std::vector<int64_t> indices(batch);
     for (int64_t i = 0; i < batch; ++i) indices[i] = image(step * batch + i);
     std::vector<Tensor> leaves(state.weights.size());
-    for_each_array([&](size_t i) {
+    for (size_t i = 0; i < leaves.size(); ++i)
       leaves[i] = Weights::cast(state.weights.tensors()[i], device, dtype).detach().requires_grad_();
-    });
     const Network::Bound bound = network->bind(state.weights.with(leaves));
     std::vector<Gradient> gradients(slices);
     workers.for_each(slices, [&](int64_t slice) {
-      const int64_t begin = slice * slice_rows, end = std::min(batch, begin + slice_rows);
+      const int64_t begin = slice * rows_each, end = std::min(batch, begin + rows_each);
       std::vector<uint64_t> rows(end - begin);
       for (int64_t i = begin; i < end; ++i) rows[i - begin] = static_cast<uint64_t>(step * batch + i);
       const Tensor chosen = at::tensor(std::vector<int64_t>(indices.begin() + begin, indices.begin() + end));
       gradients[slice] = slice_gradient(bound, leaves, data.index_select(0, chosen), std::move(rows));
     });
     const double scale = 1.0 / static_cast<double>(batch * product(network->shape()));
-    Gradient total{0, std::vector<Tensor>(leaves.size())};
+    BatchGradient total;
     for (const Gradient& gradient : gradients) total.loss += gradient.loss * scale;
-    for_each_array([&](size_t i) {
-      Tensor sum = at::zeros_like(state.weights.tensors()[i]);
-      for (const Gradient& gradient : gradients) sum.add_(gradient.parts[i].to(at::kCPU, at::kFloat), scale);
-      total.parts[i] = sum;
+    for (const Tensor& weight : state.weights.tensors()) total.parts.push_back(at::empty_like(weight));
+    const std::vector<Block> blocks = this->blocks();
+    std::vector<double> squares(blocks.size());
+    workers.for_each(static_cast<int64_t>(blocks.size()), [&](int64_t i) {
+      const auto [array, begin, count] = blocks[i];
+      std::vector<const float*> parts;
+      for (const Gradient& gradient : gradients)
+        parts.push_back(gradient.parts[array].data_ptr<float>() + begin);
+      squares[i] = sum_gradients(parts, count, static_cast<float>(scale),
+                                 total.parts[array].data_ptr<float>() + begin);
     });
+    total.norm = std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
     return total;
   }
 
@@ -149,27 +176,23 @@ struct Trainer::Implementation {
     return options.learning_rate * warm * 0.5 * (1 + std::cos(std::numbers::pi * done));
   }
 
-  // Adam with the gradient's norm clipped, then the average. Returns the norm before clipping; where that is
-  // not finite, the weights stay as they are.
-  double update(const std::vector<Tensor>& gradient, double rate) {
-    std::vector<double> squares(gradient.size());
-    for_each_array([&](size_t i) { squares[i] = gradient[i].square().sum(at::kDouble).item<double>(); });
-    const double norm = std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
-    const double clip = std::min(1.0, options.gradient_clip / (norm + 1e-12));
-    if (!std::isfinite(norm)) return norm;
+  // Adam with the gradient's norm clipped, and the average; the gradient is a finite one.
+  void update(const BatchGradient& gradient, double rate) {
     const double t = static_cast<double>(state.step + 1);
-    const double rate1 = rate / (1 - std::pow(beta1, t)), correction2 = std::sqrt(1 - std::pow(beta2, t));
-    const double decay = std::pow(0.5, 1 / std::max(1.0, options.ema_ratio * t));
-    for_each_array([&](size_t i) {
-      const Tensor g = gradient[i] * clip;
-      Tensor weight = state.weights.tensors()[i], average = state.average.tensors()[i];
-      Tensor m = state.moment1.tensors()[i], v = state.moment2.tensors()[i];
-      m.mul_(beta1).add_(g, 1 - beta1);
-      v.mul_(beta2).addcmul_(g, g, 1 - beta2);
-      weight.addcdiv_(m, v.sqrt().div_(correction2).add_(adam_epsilon), -rate1);
-      average.lerp_(weight, 1 - decay);
+    const AdamStep step{
+        .clip = static_cast<float>(std::min(1.0, options.gradient_clip / (gradient.norm + 1e-12))),
+        .rate = static_cast<float>(rate / (1 - std::pow(adam_beta1, t))),
+        .second = static_cast<float>(std::sqrt(1 - std::pow(adam_beta2, t))),
+        .mix = static_cast<float>(1 - std::pow(0.5, 1 / std::max(1.0, options.ema_ratio * t)))};
+    const std::vector<Block> blocks = this->blocks();
+    workers.for_each(static_cast<int64_t>(blocks.size()), [&](int64_t i) {
+      const auto [array, begin, count] = blocks[i];
+      const auto at = [array = array, begin = begin](const Weights& weights) {
+        return weights.tensors()[array].data_ptr<float>() + begin;
+      };
+      adam_step(step, gradient.parts[array].data_ptr<float>() + begin, count,
+                {at(state.weights), at(state.moment1), at(state.moment2), at(state.average)});
     });
-    return norm;
   }
 
   // How many steps fit in the minutes asked for, from a few whose results are thrown away.
@@ -190,7 +213,8 @@ Trainer::Trainer(std::shared_ptr<const Network> network, Tensor data, TrainOptio
                     (options.precision == Precision::automatic && (device.is_cuda() || cpu_has_bfloat16()));
   const Noise noise(seed);
   TrainState state;
-  state.weights = network->initialise(noise.stream(Stream::weights));
+  // Channels last in memory, as networks read them
+  state.weights = network->initialise(noise.stream(Stream::weights)).to(at::kCPU, at::kFloat);
   state.average = state.weights.clone();
   state.moment1 = zeros_like(state.weights);
   state.moment2 = zeros_like(state.weights);
@@ -230,7 +254,8 @@ void Trainer::restore(TrainState state) {
       throw Error("checkpoint", "its arrays are not those of this network; it belongs to another [network]");
   }
   // Copies: training changes its arrays in place.
-  for (Weights* w : {&state.weights, &state.average, &state.moment1, &state.moment2}) *w = w->clone();
+  for (Weights* w : {&state.weights, &state.average, &state.moment1, &state.moment2})
+    *w = w->to(at::kCPU, at::kFloat).clone();
   implementation_->state = std::move(state);
 }
 
@@ -245,17 +270,19 @@ bool Trainer::run(const Observer& observer) {
   while (state.step < state.total_steps) {
     const auto gradient = self.batch_gradient(state.step);
     const double rate = self.learning_rate(state.step);
-    const double norm = self.update(gradient.parts, rate);
-    if (!std::isfinite(norm)) {
-      throw Error("train", fmt::format("the gradient became {} at step {}, the loss {}: lower "
-                                       "train.learning_rate ({})",
-                                       norm, state.step + 1, gradient.loss, self.options.learning_rate));
+    if (!std::isfinite(gradient.norm)) {
+      throw Error("train",
+                  fmt::format("the gradient became {} at step {}, the loss {}: lower "
+                              "train.learning_rate ({})",
+                              gradient.norm, state.step + 1, gradient.loss, self.options.learning_rate));
     }
+    self.update(gradient, rate);
     ++state.step;
     loss = std::isnan(loss) ? gradient.loss : loss + 0.02 * (gradient.loss - loss);
     const double speed =
         static_cast<double>((state.step - first) * self.options.batch) / (seconds_now() - begin);
-    if (observer && observer({state.step, state.total_steps, speed, loss, rate, norm}) == Control::stop)
+    if (observer &&
+        observer({state.step, state.total_steps, speed, loss, rate, gradient.norm}) == Control::stop)
       break;
   }
   return state.step == state.total_steps;
