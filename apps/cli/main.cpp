@@ -34,7 +34,8 @@ void add_shared(CLI::App& command, Shared& shared) {
       });
   command.add_option("--device", shared.device, "cpu, cuda or cuda:i")->type_name("DEVICE");
   command
-      .add_option("--dtype", shared.dtype, "of networks: f32 or bf16; by default bf16 where the CPU has it")
+      .add_option("--dtype", shared.dtype,
+                  "of networks: f32 or bf16; by default f32 on the CPU, bf16 on a GPU")
       ->type_name("TYPE");
   command.add_option("--threads", shared.threads, "by default all cores")->type_name("N");
   command

@@ -20,7 +20,7 @@ struct EdmObjective {
 
 using Objective = std::variant<EdmObjective>;
 
-enum class Precision { automatic, f32, bf16 };  // automatic: bf16 where the CPU multiplies it in hardware
+enum class Precision { automatic, f32, bf16 };  // automatic: f32 on the CPU, bf16 on a GPU
 
 struct TrainOptions {
   Objective objective = EdmObjective{};

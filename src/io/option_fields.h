@@ -71,7 +71,7 @@ inline void fields(FieldVisitor& visit, TrainOptions& o) {
   visit(o.gradient_clip, {"gradient_clip", "largest norm of the gradient", {.min = 0, .open_min = true}});
   visit(o.ema_ratio,
         {"ema_ratio", "half-life of the average of the weights over the steps so far", {.min = 0, .max = 1}});
-  visit(o.precision, {"precision", "of the network; auto: bf16 where the CPU has it"});
+  visit(o.precision, {"precision", "of the network; auto: f32 on the CPU, bf16 on a GPU"});
   visit(
       o.sigma_data,
       {"sigma_data", "standard deviation of the data; measured if not given", {.min = 0, .open_min = true}});

@@ -114,9 +114,8 @@ LoadedPrior load(const TorchScriptFile& o, const RunContext&, const std::string&
 
 LoadedPrior load_network(const std::filesystem::path& file, const RunContext& context) {
   const Model model = read_model(file);
-  const bool bf16 =
-      context.precision == Precision::bf16 ||
-      (context.precision == Precision::automatic && (context.device.is_cuda() || cpu_has_bfloat16()));
+  const bool bf16 = context.precision == Precision::bf16 ||
+                    (context.precision == Precision::automatic && context.device.is_cuda());
   const Weights weights = model.weights.to(context.device, bf16 ? at::kBFloat16 : at::kFloat);
   LoadedPrior result;
   result.denoiser = std::make_shared<EdmDenoiser>(

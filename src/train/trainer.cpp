@@ -209,8 +209,8 @@ struct Trainer::Implementation {
 Trainer::Trainer(std::shared_ptr<const Network> network, Tensor data, TrainOptions options, uint64_t seed,
                  int64_t threads, at::Device device) {
   check(options, *network, data);
-  const bool bf16 = options.precision == Precision::bf16 ||
-                    (options.precision == Precision::automatic && (device.is_cuda() || cpu_has_bfloat16()));
+  const bool bf16 =
+      options.precision == Precision::bf16 || (options.precision == Precision::automatic && device.is_cuda());
   const Noise noise(seed);
   TrainState state;
   // Channels last in memory, as networks read them
