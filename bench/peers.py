@@ -8,6 +8,7 @@ A row is the best of what was tried for a dtype, and says which memory format an
              batch is what goes through the network at once, gradients adding up to the step's
   *.guided   one MMPS denoising on a quarter of the pixels: three conjugate gradients, a vjp each
   *.dps      one DPS denoising on the same: one vjp
+  *.draw     a draw of 50 steps of Karras et al. 2022, algorithm 1
   mixture.*  the score, by autograd through torch.distributions; *_closed and score_full in closed form
   mcgdiff.*  Cardoso et al. 2024: 1,000 particles of one chain, or chains of 128 side by side, of which the batch is
              how many at once; *_closed with the score in closed form
@@ -52,7 +53,7 @@ from torch_mixture import ClosedFullMixture, ClosedMixture, FullMixture, Measure
 from torch_unet import Denoiser, Mlp, UNet, flops, load_denoiser
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-SIGMA, NOISE_STD = 1.0, 0.05
+SIGMA, NOISE_STD, STEPS = 1.0, 0.05, 50
 
 
 class Case:
@@ -75,6 +76,7 @@ CASES = {
     "unet64": Case(UNet, (3, 64, 64), 4, (1, 4, 16), channels=128, multipliers=(1, 2, 3, 4), blocks=2, attention=(8,)),
     "demo": Case(UNet, (1, 28, 28), 64, (1, 16, 64), channels=64, multipliers=(1, 2), blocks=1, patch=2),
     "mlp": Case(Mlp, (64,), 1024, (16, 64, 1024), width=256, depth=4),
+    "mlp2d": Case(Mlp, (2,), 1024, (64, 1024, 4096), width=128, depth=3),
 }
 
 
@@ -162,6 +164,23 @@ def dps(case, dtype, memory_format, batch):
     return call, batch
 
 
+def draw(case, dtype, memory_format, batch):
+    denoiser = case.denoiser(dtype, memory_format).requires_grad_(False)
+    place = torch.linspace(0, 1, STEPS, dtype=torch.float64)
+    levels = ((80 ** (1 / 7) + place * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7).tolist() + [0.0]
+
+    @torch.inference_mode()
+    def call():
+        x = levels[0] * case.rows(batch, memory_format)
+        for t, s in zip(levels, levels[1:]):
+            slope = (x - denoiser(x, t)) / t
+            euler = x + (s - t) * slope
+            x = euler if s == 0 else x + (s - t) / 2 * (slope + (euler - denoiser(euler, s)) / s)
+        return x
+
+    return call, batch
+
+
 def score(prior, dtype, memory_format, batch):
     x = prior.means[torch.multinomial(prior.weights, batch, replacement=True)]
     x = x + math.sqrt(1 + SIGMA**2) * torch.randn_like(x)
@@ -208,6 +227,8 @@ def all_works():
         if images:
             works[f"{name}.guided"] = Work(guided, subject, 4, case.batches, formats=formats)
             works[f"{name}.dps"] = Work(dps, subject, 2, case.batches, formats=formats)
+    works["mlp2d.draw"] = Work(draw, lambda: CASES["mlp2d"], 2 * STEPS - 1, CASES["mlp2d"].batches,
+                               formats=("contiguous",))
     rows, products = (256, 1024, 4096), 4 * 25 * 80
     mixture = {"network": False, "formats": ("contiguous",)}
     works["mixture.score"] = Work(score, Mixture, products, rows, **mixture)

@@ -60,9 +60,9 @@ struct DrawOptions {
   at::Device device = at::kCPU;
   int64_t memory =
       0;  // bytes that particles may take; 0: no bound. More chains than fit run one after another.
-  // Rows that walk together on one thread. 16 keep a network's activations in the core's cache; a cheap prior
-  // is faster with more.
-  int64_t slice_rows = 16;
+  // Rows that walk together on one thread: by default 16 images, whose activations a core's cache holds, up
+  // to 128 of what is smaller.
+  std::optional<int64_t> slice_rows;
 };
 
 // Thrown when an observer stops a run whose partial result would be of no use.

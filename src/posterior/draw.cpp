@@ -50,7 +50,7 @@ Tensor draw_slices(const std::function<Tensor(const Slice&)>& walk, int64_t step
                    const DrawOptions& options, RunRecord* record) {
   if (draws < 1) throw Error("draws", fmt::format("{}: at least 1 is needed", draws));
   if (cases < 1) throw Error("measurement.y", "no cases: at least 1 is needed");
-  const int64_t slice_rows = options.slice_rows;
+  const int64_t slice_rows = options.slice_rows.value_or(rows_together(shape));
   if (slice_rows < 1) throw Error("slice_rows", fmt::format("{}: at least 1 is needed", slice_rows));
   const std::vector<Rows> slices = make_slices(draws, cases, slice_rows);
   const Tensor result = at::empty(with_batch(draws * cases, shape), at::TensorOptions().dtype(options.dtype));

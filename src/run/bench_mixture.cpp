@@ -47,17 +47,31 @@ Workload score_full(const BenchSettings& settings) {
       products, settings);
 }
 
-Workload particles(const BenchSettings& settings) {
+namespace {
+
+// mcgdiff with so many chains of so many particles
+Workload filtering(int64_t chains, int64_t particles, const BenchSettings& settings) {
   const MixtureProblem mixture = make_mixture_problem(d, dy, Noise(11));
   const auto a = make_matrix({d}, mixture.matrix.to(at::kFloat));
   const Problem problem{mixture.prior, GaussianLikelihood(a, mixture.noise_std),
                         mixture.y.to(at::kFloat).unsqueeze(0)};
-  const McgdiffOptions options{.eta = 0.85, .smc = {.particles = 1000}};
+  const McgdiffOptions options{.eta = 0.85, .smc = {.particles = particles}};
   const std::shared_ptr<const PosteriorSampler> sampler = posterior_sampler(
       options, make_schedule(VpLinear{}, 100), {.threads = settings.workers->threads(), .dtype = at::kFloat});
-  const auto run = [=] { return sampler->sample(problem, options.smc.particles, Noise(14), {}); };
-  const int64_t steps = run().run.steps;  // with the levels that the measurement adds
-  return {steps * options.smc.particles, 2 * 2 * static_cast<double>(components * d), run};
+  const auto run = [=](int64_t draws) { return sampler->sample(problem, draws, Noise(14), {}); };
+  const int64_t steps = run(particles).run.steps;  // with the levels that the measurement adds
+  return {steps * chains * particles, 2 * 2 * static_cast<double>(components * d),
+          [=] { run(chains * particles); }};
+}
+
+}  // namespace
+
+Workload particles(const BenchSettings& settings) {
+  return filtering(1, 1000, settings);
+}
+
+Workload chains(const BenchSettings& settings) {
+  return filtering(1000, 128, settings);
 }
 
 }  // namespace tweedie

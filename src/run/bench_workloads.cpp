@@ -3,7 +3,10 @@
 #include "core/shape.h"
 #include "core/workers.h"
 #include "tweedie/guidance.h"
+#include "tweedie/heun.h"
 #include "tweedie/operators.h"
+#include "tweedie/posterior.h"
+#include "tweedie/schedule.h"
 #include "tweedie/train.h"
 
 #include <ATen/ATen.h>
@@ -12,7 +15,6 @@ namespace tweedie {
 
 namespace {
 
-constexpr int64_t slice_rows = 16;  // as draw() and the Trainer cut them
 constexpr double sigma = 1, sigma_data = 1;
 
 // Weights as after some training: none of the zeros that a network starts with, which would make its
@@ -39,6 +41,7 @@ Prior make_prior(const BenchNetwork& bench, const BenchSettings& settings) {
 
 Workload in_slices(const std::function<std::shared_ptr<const Denoiser>(int64_t)>& denoiser_of, int64_t slices,
                    const Shape& shape, double flops_per_row, const BenchSettings& settings) {
+  const int64_t slice_rows = rows_together(shape);
   std::vector<std::shared_ptr<const Denoiser>> denoisers;
   std::vector<Tensor> x;
   for (int64_t i = 0; i < slices; ++i) {
@@ -54,7 +57,7 @@ Workload in_slices(const std::function<std::shared_ptr<const Denoiser>(int64_t)>
 }
 
 int64_t slices_of(const BenchNetwork& bench, const BenchSettings& settings) {
-  return std::max(bench.batch / slice_rows, 2 * settings.workers->threads());
+  return std::max(bench.batch / rows_together(bench.shape), 2 * settings.workers->threads());
 }
 
 }  // namespace
@@ -65,16 +68,18 @@ Workload sampling(const BenchNetwork& bench, const BenchSettings& settings) {
                    prior.network->flops(), settings);
 }
 
-Workload guiding(const BenchNetwork& bench, const BenchSettings& settings) {
+namespace {
+
+template <class Guidance>
+Workload guided_by(const Guidance& guidance, const BenchNetwork& bench, const BenchSettings& settings) {
   const Prior prior = make_prior(bench, settings);
   const GaussianLikelihood likelihood(make_mask(random_mask(bench.shape, 0.25, Noise(2))), 0.05);
-  // No solve stops before its third iteration, so that the work is the same for any weights.
-  const MmpsOptions mmps{.iterations = 3, .tolerance = 0};
+  const int64_t slice_rows = rows_together(bench.shape);
   const auto guided = [&](int64_t slice, Tally* tally) {
     const Tensor y = Noise(100 + slice)
                          .normal(with_batch(slice_rows, likelihood.forward().codomain()), at::kFloat)
                          .to(settings.device);
-    return guide(mmps, prior.denoiser, likelihood, y, tally);
+    return guide(guidance, prior.denoiser, likelihood, y, tally);
   };
   // A derivative with respect to x costs as much as the value.
   Tally tally;
@@ -83,6 +88,29 @@ Workload guiding(const BenchNetwork& bench, const BenchSettings& settings) {
   const double passes = static_cast<double>(tally.evaluations + tally.vjps) / static_cast<double>(slice_rows);
   return in_slices([&](int64_t i) { return guided(i, nullptr); }, slices_of(bench, settings), bench.shape,
                    passes * prior.network->flops(), settings);
+}
+
+}  // namespace
+
+Workload guiding(const BenchNetwork& bench, const BenchSettings& settings) {
+  // No solve stops before its third iteration, so that the work is the same for any weights.
+  return guided_by(MmpsOptions{.iterations = 3, .tolerance = 0}, bench, settings);
+}
+
+Workload guiding_once(const BenchNetwork& bench, const BenchSettings& settings) {
+  return guided_by(DpsOptions{}, bench, settings);
+}
+
+Workload drawing(const BenchNetwork& bench, const BenchSettings& settings) {
+  constexpr int64_t draws = 4096, steps = 50;
+  const Prior prior = make_prior(bench, settings);
+  const auto sampler = std::make_shared<Heun>(HeunOptions{}, steps);
+  const double flops = static_cast<double>(sampler->total_evaluations(steps)) * prior.network->flops();
+  const DrawOptions options{.threads = settings.workers->threads(), .device = settings.device};
+  return {draws, flops, [=, schedule = make_schedule(Karras{}, steps)] {
+            draw([&](const auto&) { return prior.denoiser; }, bench.shape, *sampler, schedule, draws, 1,
+                 Noise(4), {}, options);
+          }};
 }
 
 Workload training(const BenchNetwork& bench, const BenchSettings& settings) {
@@ -106,6 +134,11 @@ const std::vector<BenchNetwork>& bench_networks() {
        .shape = {1, 32, 32},
        .batch = 64,
        .guided = true},
+      {.name = "unet64",
+       .options = UNetOptions{.channels = 128, .multipliers = {1, 2, 3, 4}, .blocks = 2, .attention = {8}},
+       .shape = {3, 64, 64},
+       .batch = 4,
+       .guided = true},
       {.name = "demo",
        .options = UNetOptions{.channels = 64, .multipliers = {1, 2}, .blocks = 1, .patch = 2},
        .shape = {1, 28, 28},
@@ -115,7 +148,13 @@ const std::vector<BenchNetwork>& bench_networks() {
        .options = MlpOptions{.width = 256, .depth = 4},
        .shape = {64},
        .batch = 1024,
-       .guided = false}};
+       .guided = false},
+      {.name = "mlp2d",
+       .options = MlpOptions{.width = 128, .depth = 3},
+       .shape = {2},
+       .batch = 1024,
+       .guided = false,
+       .whole_draws = true}};
   return networks;
 }
 
@@ -128,11 +167,15 @@ std::vector<NamedWorkload> bench_workloads() {
     };
     add("sample", sampling);
     add("train", training);
-    if (network.guided) add("guided", guiding);
+    if (network.whole_draws) add("draw", drawing);
+    if (!network.guided) continue;
+    add("guided", guiding);
+    add("dps", guiding_once);
   }
   workloads.push_back({"mixture.score", score_isotropic, false});
   workloads.push_back({"mixture.score_full", score_full, false});
   workloads.push_back({"mcgdiff.run", particles, false});
+  workloads.push_back({"mcgdiff.chains", chains, false});
   return workloads;
 }
 

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 namespace tweedie {
@@ -21,7 +22,7 @@ struct RunContext {
   Observer observer;
 
   // dtype: of the sampler's state
-  DrawOptions draw_options(at::ScalarType dtype, int64_t slice_rows = 16) const {
+  DrawOptions draw_options(at::ScalarType dtype, std::optional<int64_t> slice_rows = {}) const {
     return {.threads = threads, .dtype = dtype, .device = device, .memory = memory, .slice_rows = slice_rows};
   }
 };

@@ -23,11 +23,10 @@ namespace tweedie {
 
 namespace {
 
-constexpr int64_t slice_rows = 16;
-
 // Rows in slices of fixed size, each on one thread: no bit of a row depends on the others or on the threads.
 FlowDensity flow_in_slices(const Denoiser& denoiser, const Tensor& x, const FlowDensityOptions& options,
                            const Noise& noise, const RunContext& context) {
+  const int64_t slice_rows = rows_together(denoiser.shape());
   const int64_t rows = x.size(0), count = (rows + slice_rows - 1) / slice_rows;
   std::vector<FlowDensity> parts(count);
   std::mutex mutex;

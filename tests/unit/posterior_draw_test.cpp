@@ -40,11 +40,11 @@ class EveryPrior : public testing::TestWithParam<Named> {
   Tensor draw_prior(int64_t draws, int64_t cases, int64_t threads) const {
     const Heun sampler({.s_churn = 2}, 4);
     return draw([&](const auto&) { return prior; }, image, sampler, schedule, draws, cases, Noise(4), {},
-                {.threads = threads});
+                {.threads = threads, .slice_rows = 16});
   }
   Tensor draw_posterior(const Guidance& guidance, const Tensor& y, int64_t draws, int64_t threads) const {
     const GuidedSampler method(guidance, std::make_shared<Ddim>(DdimOptions{.eta = 0.5}), schedule,
-                               {.threads = threads});
+                               {.threads = threads, .slice_rows = 16});
     return method.sample({prior, likelihood, y}, draws, Noise(5), {}).x;
   }
 
@@ -217,7 +217,8 @@ TEST(Draw, ReportsAndStops) {
   const auto prior = gaussian();
   const NoiseSchedule schedule = make_schedule(Karras{}, 3);
   const auto run = [&](const Observer& observer) {
-    return draw([&](const auto&) { return prior; }, image, Ddim(), schedule, 20, 1, Noise(1), observer, {});
+    return draw([&](const auto&) { return prior; }, image, Ddim(), schedule, 20, 1, Noise(1), observer,
+                {.slice_rows = 16});
   };
   std::set<int64_t> done;
   run([&](const Progress& p) {

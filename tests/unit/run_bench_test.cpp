@@ -1,4 +1,5 @@
 // What tweedie bench says, in the form that other programs read. How fast things are is not tested.
+#include "core/shape.h"
 #include "core/workers.h"
 #include "run/bench.h"
 #include "run/bench_meter.h"
@@ -51,8 +52,9 @@ TEST(Bench, NamesAreThoseOfTheContract) {
   std::vector<std::string> names;
   for (const NamedWorkload& workload : bench_workloads()) names.push_back(workload.name);
   EXPECT_THAT(names, IsSupersetOf({"unet.sample", "unet.train", "unet.guided", "demo.sample", "demo.train",
-                                   "demo.guided", "mlp.sample", "mlp.train", "mixture.score",
-                                   "mixture.score_full", "mcgdiff.run"}));
+                                   "demo.guided", "unet64.sample", "unet64.dps", "mlp.sample", "mlp.train",
+                                   "mlp2d.train", "mlp2d.draw", "mixture.score", "mixture.score_full",
+                                   "mcgdiff.run", "mcgdiff.chains"}));
   EXPECT_EQ(std::set(names.begin(), names.end()).size(), names.size());
 }
 
@@ -61,7 +63,7 @@ TEST(Bench, NetworksHaveTheSizeOfTheirPeers) {
   std::vector<double> flops;
   for (const BenchNetwork& bench : bench_networks())
     flops.push_back(make_network(bench.options, bench.shape)->flops());
-  EXPECT_THAT(flops, ElementsAre(1956544512, 228643328, 1245184));
+  EXPECT_THAT(flops, ElementsAre(1956544512, 38976225280, 228643328, 1245184, 246784));
 }
 
 TEST(Bench, RefusesWhatItCantMeasure) {
@@ -85,7 +87,7 @@ TEST(Bench, GuidingCountsThePassesThatItMakes) {
   const double forward = make_network(tiny.options, tiny.shape)->flops();
   const Workload guided = guiding(tiny, two_workers());
   EXPECT_EQ(guided.flops_per_row, 4 * forward);
-  EXPECT_EQ(guided.rows, 64);
+  EXPECT_EQ(guided.rows, 4 * rows_together(tiny.shape));
   guided.call();
 }
 
