@@ -1,5 +1,6 @@
 # Third-party packages; ARCHITECTURE.md gives the reason for each.
 find_package(Torch REQUIRED)
+find_package(dnnl REQUIRED)
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)

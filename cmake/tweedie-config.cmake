@@ -1,6 +1,7 @@
 # find_package(tweedie) gives tweedie::tweedie. The library is static, so that what it uses is found here too.
 include(CMakeFindDependencyMacro)
 find_dependency(Torch)
+find_dependency(dnnl)
 find_dependency(Threads)
 find_dependency(ZLIB)
 find_dependency(PNG)

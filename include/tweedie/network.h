@@ -48,11 +48,12 @@ class Network {
   virtual Weights initialise(Noise noise) const = 0;
   // x: (B, *shape) in the weights' dtype; c_noise: (1) or (B), a function of the noise level of order 1.
   virtual Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise) const = 0;
-  // forward() at given weights, which it may put into the order that is fastest: for many calls, from any
-  // thread. Differentiable in x, c_noise and the weights that require a gradient, once; the same numbers up
-  // to rounding. The network outlives it.
+  // forward() at given weights, computed in `dtype` by the fastest code that there is for it: for many calls,
+  // from any thread. x of any floating dtype, which the result has too. Differentiable in x, c_noise and the
+  // weights that require a gradient, once; the same numbers up to the rounding of `dtype`. The network
+  // outlives it.
   using Bound = std::function<Tensor(const Tensor& x, const Tensor& c_noise)>;
-  virtual Bound bind(const Weights& weights) const;
+  virtual Bound bind(const Weights& weights, at::ScalarType dtype) const;
   // Floating-point operations of one forward pass of one row (a multiply-add is 2), dense layers only
   virtual double flops() const = 0;
 };
@@ -82,13 +83,12 @@ using NetworkOptions = std::variant<UNetOptions, MlpOptions>;
 // keep the caller's dtype.
 class NetworkPredictor final : public Predictor {
  public:
-  NetworkPredictor(std::shared_ptr<const Network> network, Weights weights);
+  NetworkPredictor(std::shared_ptr<const Network> network, const Weights& weights);
   Tensor predict(const Tensor& x_t, const Tensor& t) const override;
 
  private:
   std::shared_ptr<const Network> network_;
   Network::Bound bound_;
-  at::ScalarType dtype_;
 };
 
 // shape: (C, H, W) for the U-Net, anything for the MLP. Throws Error on options that don't fit it.

@@ -41,11 +41,23 @@ TWEEDIE_INLINE void softmax_gradient(const float* s, float* d, int64_t rows, int
   }
 }
 
-// A third of the channels as an image of its own
-void third(const float* qkv, int64_t index, int64_t pixels, int64_t channels, float* to) {
-  std::fill_n(to, pixels * lanes_of(channels), 0.0F);
-  copy_channels(qkv, {lanes_of(3 * channels), index * channels}, pixels, channels, to,
-                {lanes_of(channels), 0});
+// A third of the channels, as an image of its own in float32
+template <class E>
+void third(const E* qkv, int64_t index, int64_t pixels, int64_t channels, float* to) {
+  const int64_t lanes = lanes_of(channels), all = lanes_of(3 * channels);
+  std::fill_n(to, pixels * lanes, 0.0F);
+  for (int64_t p = 0; p < pixels; ++p) {
+    const E* pixel = qkv + p * all + index * channels;
+    for (int64_t c = 0; c < channels; ++c) to[p * lanes + c] = widen(pixel[c]);
+  }
+}
+template <class E>
+void add_third(const float* from, int64_t index, int64_t pixels, int64_t channels, E* to) {
+  const int64_t lanes = lanes_of(channels), all = lanes_of(3 * channels);
+  for (int64_t p = 0; p < pixels; ++p) {
+    E* pixel = to + p * all + index * channels;
+    for (int64_t c = 0; c < channels; ++c) pixel[c] = narrow<E>(widen(pixel[c]) + from[p * lanes + c]);
+  }
 }
 
 PanelMatrix packed(const float* values, int64_t k) {
@@ -57,54 +69,65 @@ PanelMatrix by_rows(const float* values, int64_t row) {
 
 }  // namespace
 
-void attend(const float* qkv, int64_t pixels, int64_t channels, float* y) {
+template <class E>
+void attend(const E* qkv, int64_t pixels, int64_t channels, E* y) {
   const int64_t lanes = lanes_of(channels), columns = lanes_of(pixels), image = pixels * lanes;
-  const int64_t keys = PackedMatrix::packed_size(channels, pixels);
+  const int64_t keys = PackedMatrix::packed_size(channels, pixels), block = block_rows * columns;
   const float scale = 1 / std::sqrt(static_cast<float>(channels));
-  Scratch scratch(Scratch::sum({image, image, keys, block_rows * columns}));
-  float *q = scratch.take(image), *v = scratch.take(image), *k = scratch.take(keys),
-        *s = scratch.take(block_rows * columns);
+  Scratch scratch(Scratch::sum({image, image, image, keys, block, block_rows * lanes}));
+  float *q = scratch.take(image), *k = scratch.take(image), *v = scratch.take(image);
+  float *keys_packed = scratch.take(keys), *s = scratch.take(block);
+  float* mixed = scratch.take(block_rows * lanes);
   third(qkv, 0, pixels, channels, q);
+  third(qkv, 1, pixels, channels, k);
   third(qkv, 2, pixels, channels, v);
-  PackedMatrix::pack(qkv + channels, 1, lanes_of(3 * channels), channels, pixels, k);
+  PackedMatrix::pack(k, 1, lanes, channels, pixels, keys_packed);
   for (int64_t begin = 0; begin < pixels; begin += block_rows) {
     const int64_t rows = std::min(block_rows, pixels - begin);
-    multiply({q + begin * lanes, lanes}, packed(k, channels), s, columns, rows, channels, columns);
+    multiply({q + begin * lanes, lanes}, packed(keys_packed, channels), s, columns, rows, channels, columns);
     vectorised<softmax_rows>(s, rows, pixels, columns, scale);
-    multiply({s, columns}, by_rows(v, lanes), y + begin * lanes, lanes, rows, pixels, lanes);
+    multiply({s, columns}, by_rows(v, lanes), mixed, lanes, rows, pixels, lanes);
+    add_numbers(mixed, rows * lanes, false, y + begin * lanes);
   }
 }
 
-void attend_gradient(const float* qkv, const float* dy, int64_t pixels, int64_t channels, bool add,
-                     float* dqkv) {
+template <class E>
+void attend_gradient(const E* qkv, const E* dy, int64_t pixels, int64_t channels, bool add, E* dqkv) {
   const int64_t lanes = lanes_of(channels), columns = lanes_of(pixels), image = pixels * lanes;
   const int64_t keys = PackedMatrix::packed_size(channels, pixels), block = block_rows * columns;
-  const int64_t all = lanes_of(3 * channels);
   const float scale = 1 / std::sqrt(static_cast<float>(channels));
-  Scratch scratch(Scratch::sum({image, image, image, image, image, keys, keys, block, block}));
-  float *q = scratch.take(image), *k = scratch.take(image), *dq = scratch.take(image),
-        *dk = scratch.take(image), *dv = scratch.take(image);
+  Scratch scratch(Scratch::sum({image, image, image, image, image, image, image, keys, keys, block, block}));
+  float *q = scratch.take(image), *k = scratch.take(image), *v = scratch.take(image);
+  float *d = scratch.take(image), *dq = scratch.take(image), *dk = scratch.take(image),
+        *dv = scratch.take(image);
   float *keys_packed = scratch.take(keys), *values_packed = scratch.take(keys);
   float *s = scratch.take(block), *ds = scratch.take(block);
   third(qkv, 0, pixels, channels, q);
   third(qkv, 1, pixels, channels, k);
-  PackedMatrix::pack(qkv + channels, 1, all, channels, pixels, keys_packed);
-  PackedMatrix::pack(qkv + 2 * channels, 1, all, channels, pixels, values_packed);
+  third(qkv, 2, pixels, channels, v);
+  add_numbers(dy, image, false, d);
+  PackedMatrix::pack(k, 1, lanes, channels, pixels, keys_packed);
+  PackedMatrix::pack(v, 1, lanes, channels, pixels, values_packed);
   for (int64_t begin = 0; begin < pixels; begin += block_rows) {
     const int64_t rows = std::min(block_rows, pixels - begin);
-    const float *q_rows = q + begin * lanes, *dy_rows = dy + begin * lanes;
+    const float *q_rows = q + begin * lanes, *d_rows = d + begin * lanes;
     multiply({q_rows, lanes}, packed(keys_packed, channels), s, columns, rows, channels, columns);
     vectorised<softmax_rows>(s, rows, pixels, columns, scale);
-    multiply({dy_rows, lanes}, packed(values_packed, channels), ds, columns, rows, channels, columns);
-    multiply({s, 1, columns}, by_rows(dy_rows, lanes), dv, lanes, pixels, rows, lanes, begin > 0);
+    multiply({d_rows, lanes}, packed(values_packed, channels), ds, columns, rows, channels, columns);
+    multiply({s, 1, columns}, by_rows(d_rows, lanes), dv, lanes, pixels, rows, lanes, begin > 0);
     vectorised<softmax_gradient>(static_cast<const float*>(s), ds, rows, columns, scale);
     multiply({ds, columns}, by_rows(k, lanes), dq + begin * lanes, lanes, rows, pixels, lanes);
     multiply({ds, 1, columns}, by_rows(q_rows, lanes), dk, lanes, pixels, rows, lanes, begin > 0);
   }
-  if (!add) std::fill_n(dqkv, pixels * all, 0.0F);
-  add_channels(dq, {lanes, 0}, pixels, channels, dqkv, {all, 0});
-  add_channels(dk, {lanes, 0}, pixels, channels, dqkv, {all, channels});
-  add_channels(dv, {lanes, 0}, pixels, channels, dqkv, {all, 2 * channels});
+  if (!add) std::fill_n(dqkv, pixels * lanes_of(3 * channels), E{});
+  add_third(dq, 0, pixels, channels, dqkv);
+  add_third(dk, 1, pixels, channels, dqkv);
+  add_third(dv, 2, pixels, channels, dqkv);
 }
+
+template void attend(const float*, int64_t, int64_t, float*);
+template void attend(const Bfloat16*, int64_t, int64_t, Bfloat16*);
+template void attend_gradient(const float*, const float*, int64_t, int64_t, bool, float*);
+template void attend_gradient(const Bfloat16*, const Bfloat16*, int64_t, int64_t, bool, Bfloat16*);
 
 }  // namespace tweedie

@@ -1,5 +1,6 @@
 #pragma once
-// Self-attention of one head over the pixels of one image (Vaswani et al. 2017), in float32:
+// Self-attention of one head over the pixels of one image (Vaswani et al. 2017). Numbers in memory are E,
+// float or Bfloat16; arithmetic is in float32.
 //
 //   y = softmax(q k^T / sqrt(channels)) v
 //
@@ -11,9 +12,10 @@
 namespace tweedie {
 
 // qkv: (pixels, lanes_of(3 channels)); y: (pixels, lanes_of(channels))
-void attend(const float* qkv, int64_t pixels, int64_t channels, float* y);
+template <class E>
+void attend(const E* qkv, int64_t pixels, int64_t channels, E* y);
 // dqkv = (or +=) what dy gives
-void attend_gradient(const float* qkv, const float* dy, int64_t pixels, int64_t channels, bool add,
-                     float* dqkv);
+template <class E>
+void attend_gradient(const E* qkv, const E* dy, int64_t pixels, int64_t channels, bool add, E* dqkv);
 
 }  // namespace tweedie

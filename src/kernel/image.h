@@ -1,5 +1,6 @@
 #pragma once
-// Images of H x W pixels in float32, channels last and filled up to `lanes` (lanes.h).
+// Images of H x W pixels, channels last and filled up to `lanes` (lanes.h). Numbers in memory are E, float or
+// Bfloat16; arithmetic is in float32.
 
 #include "kernel/lanes.h"
 
@@ -14,35 +15,45 @@ struct ImageSize {
   int64_t numbers() const { return pixels() * lanes(); }
 };
 
-// From and to (C, H, W)
-void from_planes(const float* planes, const ImageSize& size, float* image);
-void to_planes(const float* image, const ImageSize& size, float* planes);
+// From and to (C, H, W) in float32
+template <class E>
+void from_planes(const float* planes, const ImageSize& size, E* image);
+template <class E>
+void to_planes(const E* image, const ImageSize& size, float* planes);
 
 // y = mean of 2 x 2 pixels of x; odd sides lose their last one. And dx (= or +=) from dy.
-void halve(const float* x, const ImageSize& size, float* y);
-void halve_gradient(const float* dy, const ImageSize& size, bool add, float* dx);
+template <class E>
+void halve(const E* x, const ImageSize& size, E* y);
+template <class E>
+void halve_gradient(const E* dy, const ImageSize& size, bool add, E* dx);
 
 // y(i, j) = x(floor(i H / H'), floor(j W / W')): nearest neighbour, as ATen's upsample_nearest2d. And dx from
 // dy.
-void enlarge(const float* x, const ImageSize& size, int64_t height, int64_t width, float* y);
-void enlarge_gradient(const float* dy, const ImageSize& size, int64_t height, int64_t width, bool add,
-                      float* dx);
+template <class E>
+void enlarge(const E* x, const ImageSize& size, int64_t height, int64_t width, E* y);
+template <class E>
+void enlarge_gradient(const E* dy, const ImageSize& size, int64_t height, int64_t width, bool add, E* dx);
 
 // to(:, begin .. begin + count) = from(:, from_begin ..), channels of `pixels` pixels
 struct ChannelRange {
   int64_t lanes, begin;
 };
-void copy_channels(const float* from, ChannelRange source, int64_t pixels, int64_t count, float* to,
+template <class E>
+void copy_channels(const E* from, ChannelRange source, int64_t pixels, int64_t count, E* to,
                    ChannelRange target);
-void add_channels(const float* from, ChannelRange source, int64_t pixels, int64_t count, float* to,
+template <class E>
+void add_channels(const E* from, ChannelRange source, int64_t pixels, int64_t count, E* to,
                   ChannelRange target);
 
 // each of y's pixels = value
-void fill_pixels(const float* value, int64_t pixels, int64_t lanes, float* y);
+template <class E>
+void fill_pixels(const float* value, int64_t pixels, int64_t lanes, E* y);
 
 // to (= or +=) from, `count` numbers, a multiple of 16
-void add_numbers(const float* from, int64_t count, bool add, float* to);
+template <class From, class To>
+void add_numbers(const From* from, int64_t count, bool add, To* to);
 // sum += the sums over pixels
-void add_pixel_sums(const float* x, int64_t pixels, int64_t lanes, float* sum);
+template <class E>
+void add_pixel_sums(const E* x, int64_t pixels, int64_t lanes, float* sum);
 
 }  // namespace tweedie

@@ -3,23 +3,45 @@
 #include <algorithm>
 #include <cmath>
 
-// A product and its sum are rounded one by one, so that a x + b is exactly 0 where x is its group's mean.
-#pragma STDC FP_CONTRACT OFF
-
 namespace tweedie {
 
 namespace {
 
 constexpr double epsilon = 1e-5;
 
+// 1 / (1 + exp(-z)), to the accuracy of E
+template <class E>
 TWEEDIE_INLINE Lanes16 sigmoid(Lanes16 z) {
-  return 1.0f / (1.0f + exp_lanes(-z));
+  if constexpr (std::is_same_v<E, float>) {
+    return 1.0f / (1.0f + exp_lanes(-z));
+  } else {
+    // 2^x by exponent bits and a polynomial on +-1/2 (relative error 5e-5), the reciprocal by the bits and
+    // two steps of Newton's (1e-4): a division takes as long as all the rest.
+    using Bits = Lanes<float>::Bits;
+    Lanes16 x = z * -1.44269504f;
+    x = x < -40.0f ? broadcast(-40.0f) : x;
+    x = x > 40.0f ? broadcast(40.0f) : x;
+    constexpr float magic = 12582912.0f;
+    const Lanes16 shifted = x + magic, f = x - (shifted - magic);
+    const Lanes16 p = 1.0f + f * (0.69314718f + f * (0.24022651f + f * (0.05550411f + f * 0.009618129f)));
+    const Lanes16 y = 1.0f + (Lanes16)((Bits)p + ((Bits)shifted << 23));
+    Lanes16 r = (Lanes16)(0x7EF311C7 - (Bits)y);
+    r = r * (2.0f - y * r);
+    return r * (2.0f - y * r);
+  }
 }
+
+}  // namespace
+
+// A product and its sum are rounded one by one, so that a x + b is exactly 0 where x is its group's mean.
+#pragma STDC FP_CONTRACT OFF
+
+namespace {
 
 // Sums over pixels of `vectors` neighbouring blocks of 16 channels: of d and d^2, d being the difference from
 // the first pixel, for accuracy.
-template <int vectors>
-TWEEDIE_INLINE void moment_block(const float* x, int64_t pixels, int64_t lanes, float* sum, float* square) {
+template <int vectors, class E>
+TWEEDIE_INLINE void moment_block(const E* x, int64_t pixels, int64_t lanes, float* sum, float* square) {
   Lanes16 s[vectors], q[vectors], first[vectors];
   for (int v = 0; v < vectors; ++v) {
     s[v] = q[v] = Lanes16{};
@@ -38,31 +60,32 @@ TWEEDIE_INLINE void moment_block(const float* x, int64_t pixels, int64_t lanes, 
   }
 }
 
-TWEEDIE_INLINE void moments(const float* x, int64_t pixels, int64_t lanes, float* sum, float* square) {
+template <class E>
+TWEEDIE_INLINE void moments(const E* x, int64_t pixels, int64_t lanes, float* sum, float* square) {
   int64_t c = 0;
   for (; c + 64 <= lanes; c += 64) moment_block<4>(x + c, pixels, lanes, sum + c, square + c);
   for (; c < lanes; c += 16) moment_block<1>(x + c, pixels, lanes, sum + c, square + c);
 }
 
-template <Activation activation>
-TWEEDIE_INLINE void affine(const float* x, const ImageSize* size, const float* a, const float* b,
-                           ImageView y) {
+template <Activation activation, class E>
+TWEEDIE_INLINE void affine(const E* x, const ImageSize* size, const float* a, const float* b,
+                           ImageView<E> y) {
   const int64_t lanes = size->lanes();
   for (int64_t row = 0; row < size->height; ++row) {
     for (int64_t column = 0; column < size->width; ++column) {
-      const float* from = x + (row * size->width + column) * lanes;
-      float* to = y.data + row * y.row + column * y.pixel;
+      const E* from = x + (row * size->width + column) * lanes;
+      E* to = y.data + row * y.row + column * y.pixel;
       for (int64_t c = 0; c < lanes; c += 16) {
         Lanes16 z = load16(a + c) * load16(from + c) + load16(b + c);
-        if constexpr (activation == Activation::silu) z = z * sigmoid(z);
+        if constexpr (activation == Activation::silu) z = z * sigmoid<E>(z);
         store16(to + c, z);
       }
     }
   }
 }
 
-template <Activation activation>
-TWEEDIE_INLINE void gradient(const float* x, const ImageSize* size, const float* a, const float* b,
+template <Activation activation, class E>
+TWEEDIE_INLINE void gradient(const E* x, const ImageSize* size, const float* a, const float* b,
                              const float* mean, float* dz, float* sum_g, float* sum_gx) {
   const int64_t lanes = size->lanes(), pixels = size->pixels();
   for (int64_t c = 0; c < lanes; c += 16) {
@@ -73,7 +96,7 @@ TWEEDIE_INLINE void gradient(const float* x, const ImageSize* size, const float*
       Lanes16 g = load16(dz + at);
       if constexpr (activation == Activation::silu) {
         const Lanes16 z = scale * value + shift;
-        const Lanes16 s = sigmoid(z);
+        const Lanes16 s = sigmoid<E>(z);
         g = g * s * (1.0f + z * (1.0f - s));
         store16(dz + at, g);
       }
@@ -85,8 +108,9 @@ TWEEDIE_INLINE void gradient(const float* x, const ImageSize* size, const float*
   }
 }
 
-TWEEDIE_INLINE void input_gradient(const float* x, const ImageSize* size, const float* a, const float* u,
-                                   const float* v, const float* mean, const float* g, bool add, float* dx) {
+template <class E>
+TWEEDIE_INLINE void input_gradient(const E* x, const ImageSize* size, const float* a, const float* u,
+                                   const float* v, const float* mean, const float* g, bool add, E* dx) {
   const int64_t lanes = size->lanes(), numbers = size->numbers();
   for (int64_t pixel = 0; pixel < numbers; pixel += lanes) {
     for (int64_t c = 0; c < lanes; c += 16) {
@@ -101,19 +125,20 @@ TWEEDIE_INLINE void input_gradient(const float* x, const ImageSize* size, const 
 
 }  // namespace
 
-void group_statistics(const float* x, const ImageSize& size, int64_t groups, float* mean, float* rstd) {
+template <class E>
+void group_statistics(const E* x, const ImageSize& size, int64_t groups, float* mean, float* rstd) {
   // The sums are kept where the results will be.
   float *sum = mean, *square = rstd;
-  vectorised<moments>(x, size.pixels(), size.lanes(), sum, square);
+  vectorised<moments<E>>(x, size.pixels(), size.lanes(), sum, square);
   const double pixels = static_cast<double>(size.pixels());
   const int64_t group_channels = size.channels / groups;
   for (int64_t begin = 0; begin < size.channels; begin += group_channels) {
     const int64_t end = begin + group_channels;
     double group_mean = 0, deviation = 0;
-    for (int64_t c = begin; c < end; ++c) group_mean += x[c] + sum[c] / pixels;
+    for (int64_t c = begin; c < end; ++c) group_mean += widen(x[c]) + sum[c] / pixels;
     group_mean /= static_cast<double>(group_channels);
     for (int64_t c = begin; c < end; ++c) {
-      const double about = x[c] + sum[c] / pixels - group_mean;
+      const double about = widen(x[c]) + sum[c] / pixels - group_mean;
       deviation += square[c] - sum[c] * (sum[c] / pixels) + pixels * about * about;
     }
     const double variance = std::max(0.0, deviation / (pixels * static_cast<double>(group_channels)));
@@ -124,27 +149,45 @@ void group_statistics(const float* x, const ImageSize& size, int64_t groups, flo
   std::fill(rstd + size.channels, rstd + size.lanes(), 0.0F);
 }
 
-void affine_activation(const float* x, const ImageSize& size, const float* a, const float* b,
-                       Activation activation, ImageView y) {
-  if (activation == Activation::silu) return vectorised<affine<Activation::silu>>(x, &size, a, b, y);
-  vectorised<affine<Activation::none>>(x, &size, a, b, y);
+template <class E>
+void affine_activation(const E* x, const ImageSize& size, const float* a, const float* b,
+                       Activation activation, ImageView<E> y) {
+  if (activation == Activation::silu) return vectorised<affine<Activation::silu, E>>(x, &size, a, b, y);
+  vectorised<affine<Activation::none, E>>(x, &size, a, b, y);
 }
 
-void copy_image(const float* x, const ImageSize& size, ImageView y) {
+template <class E>
+void copy_image(const E* x, const ImageSize& size, ImageView<E> y) {
   const int64_t row = size.width * size.lanes();
   for (int64_t i = 0; i < size.height; ++i) std::copy_n(x + i * row, row, y.data + i * y.row);
 }
 
-void activation_gradient(const float* x, const ImageSize& size, const float* a, const float* b,
-                         const float* mean, Activation activation, float* dz, float* sum_g, float* sum_gx) {
+template <class E>
+void activation_gradient(const E* x, const ImageSize& size, const float* a, const float* b, const float* mean,
+                         Activation activation, float* dz, float* sum_g, float* sum_gx) {
   if (activation == Activation::silu)
-    return vectorised<gradient<Activation::silu>>(x, &size, a, b, mean, dz, sum_g, sum_gx);
-  vectorised<gradient<Activation::none>>(x, &size, a, b, mean, dz, sum_g, sum_gx);
+    return vectorised<gradient<Activation::silu, E>>(x, &size, a, b, mean, dz, sum_g, sum_gx);
+  vectorised<gradient<Activation::none, E>>(x, &size, a, b, mean, dz, sum_g, sum_gx);
 }
 
-void norm_gradient(const float* x, const ImageSize& size, const float* a, const float* u, const float* v,
-                   const float* mean, const float* g, bool add, float* dx) {
-  vectorised<input_gradient>(x, &size, a, u, v, mean, g, add, dx);
+template <class E>
+void norm_gradient(const E* x, const ImageSize& size, const float* a, const float* u, const float* v,
+                   const float* mean, const float* g, bool add, E* dx) {
+  vectorised<input_gradient<E>>(x, &size, a, u, v, mean, g, add, dx);
 }
+
+// For the two kinds of numbers
+#define TWEEDIE_NORMS_OF(E)                                                                               \
+  template void group_statistics(const E*, const ImageSize&, int64_t, float*, float*);                    \
+  template void affine_activation(const E*, const ImageSize&, const float*, const float*, Activation,     \
+                                  ImageView<E>);                                                          \
+  template void copy_image(const E*, const ImageSize&, ImageView<E>);                                     \
+  template void activation_gradient(const E*, const ImageSize&, const float*, const float*, const float*, \
+                                    Activation, float*, float*, float*);                                  \
+  template void norm_gradient(const E*, const ImageSize&, const float*, const float*, const float*,       \
+                              const float*, const float*, bool, E*);
+TWEEDIE_NORMS_OF(float)
+TWEEDIE_NORMS_OF(Bfloat16)
+#undef TWEEDIE_NORMS_OF
 
 }  // namespace tweedie

@@ -1,6 +1,6 @@
 #pragma once
-// GroupNorm (Wu & He 2018) with SiLU behind it, on single images in float32: one pass for the moments, one
-// that applies them.
+// GroupNorm (Wu & He 2018) with SiLU behind it, on single images: one pass for the moments, one that applies
+// them. Numbers in memory are E, float or Bfloat16; arithmetic is in float32.
 //
 //   y = silu(z),  z = scale (x - mean) / sqrt(variance + 1e-5) + shift,  scale and shift per channel
 
@@ -9,10 +9,11 @@
 namespace tweedie {
 
 // An image inside another one: rows and pixels so many numbers apart
+template <class E>
 struct ImageView {
-  float* data;
+  E* data;
   int64_t row, pixel;
-  static ImageView of(float* image, const ImageSize& size) {
+  static ImageView of(E* image, const ImageSize& size) {
     return {image, size.width * size.lanes(), size.lanes()};
   }
 };
@@ -20,19 +21,24 @@ struct ImageView {
 enum class Activation { none, silu };
 
 // For each channel the mean of its group and 1 / sqrt(variance + 1e-5); 0 for the lanes without a channel
-void group_statistics(const float* x, const ImageSize& size, int64_t groups, float* mean, float* rstd);
+template <class E>
+void group_statistics(const E* x, const ImageSize& size, int64_t groups, float* mean, float* rstd);
 
 // y = activation(a x + b), a and b per lane
-void affine_activation(const float* x, const ImageSize& size, const float* a, const float* b,
-                       Activation activation, ImageView y);
+template <class E>
+void affine_activation(const E* x, const ImageSize& size, const float* a, const float* b,
+                       Activation activation, ImageView<E> y);
 // y = x
-void copy_image(const float* x, const ImageSize& size, ImageView y);
+template <class E>
+void copy_image(const E* x, const ImageSize& size, ImageView<E> y);
 
 // g = dz activation'(a x + b) in place of dz, and for each lane the sums over pixels of g and g (x - mean)
-void activation_gradient(const float* x, const ImageSize& size, const float* a, const float* b,
-                         const float* mean, Activation activation, float* dz, float* sum_g, float* sum_gx);
+template <class E>
+void activation_gradient(const E* x, const ImageSize& size, const float* a, const float* b, const float* mean,
+                         Activation activation, float* dz, float* sum_g, float* sum_gx);
 // dx = (or +=) a g - u - v (x - mean)
-void norm_gradient(const float* x, const ImageSize& size, const float* a, const float* u, const float* v,
-                   const float* mean, const float* g, bool add, float* dx);
+template <class E>
+void norm_gradient(const E* x, const ImageSize& size, const float* a, const float* u, const float* v,
+                   const float* mean, const float* g, bool add, E* dx);
 
 }  // namespace tweedie

@@ -54,10 +54,11 @@ class Mlp final : public Network {
     return head_(weights, at::silu(h)).reshape(x.sizes());
   }
 
-  Bound bind(const Weights& weights) const override {
+  Bound bind(const Weights& weights, at::ScalarType dtype) const override {
     const Tensor& any = weights.tensors().front();
-    if (!any.device().is_cpu() || any.scalar_type() != at::kFloat) return Network::bind(weights);
-    const auto plan = std::make_shared<Plan>();
+    if (!any.device().is_cpu() || dtype != at::kFloat || any.scalar_type() != at::kFloat)
+      return Network::bind(weights, dtype);
+    const auto plan = std::make_shared<Plan<float>>();
     const auto convolution = [&](const Linear& linear, Activation activation) {
       return Convolution{.out = linear.out,
                          .kernel = 1,
@@ -78,12 +79,14 @@ class Mlp final : public Network {
       h = plan->convolve(plan->convolve(h, in), out);
     }
     plan->finish(plan->convolve(h, convolution(head_, Activation::silu)));
-    return [this, weights, plan = std::shared_ptr<const Plan>(plan)](const Tensor& x, const Tensor& c_noise) {
+    return [this, weights, plan = std::shared_ptr<const Plan<float>>(plan)](const Tensor& x,
+                                                                            const Tensor& c_noise) {
       const Tensor embedding = layers::sinusoidal_embedding(c_noise, embedding_size);
       std::vector<Tensor> modulation;
       for (const Layer& layer : layers_) modulation.push_back(layer.embed(weights, embedding));
-      const Tensor rows = x.reshape({x.size(0), stem_.in, 1, 1});
-      return run_plan(plan, buffers_, rows, at::cat(modulation, 1)).reshape(x.sizes());
+      const Tensor rows = x.to(at::kFloat).reshape({x.size(0), stem_.in, 1, 1});
+      const Tensor y = run_plan(plan, buffers_, rows, at::cat(modulation, 1));
+      return y.reshape(x.sizes()).to(x.scalar_type());
     };
   }
 

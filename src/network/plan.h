@@ -1,7 +1,8 @@
 #pragma once
-// A network on images as a list of operations on values, in float32 on one thread. It is recorded once for
-// given weights and then run on some rows at a time, forwards and, where all that it needs was kept,
-// backwards: what autograd would do, without its tensors, its copies and its order of memory.
+// A network on images as a list of operations on values, on one thread. It is recorded once for given weights
+// and then run on some rows at a time, forwards and, where all that it needs was kept, backwards: what
+// autograd would do, without its tensors, its copies and its order of memory. Values and their gradients are
+// E in memory, float or Bfloat16; norms, sums and the gradients of parameters are float32 in both.
 
 #include "kernel/image.h"
 #include "kernel/normalise.h"
@@ -19,7 +20,7 @@ struct Value {
   ImageSize size;
 };
 
-// One array of the network's weights, 4-d ones channels-last in memory.
+// One array of the network's weights in float32, 4-d ones channels-last in memory.
 struct Parameter {
   size_t index;
   const float* data;
@@ -27,21 +28,22 @@ struct Parameter {
 
 // Where a run finds its numbers. Values and their gradients are (rows, image); modulation is (rows or 1,
 // width), what the noise level does to the layers.
+template <class E>
 struct Frame {
   int64_t rows;
-  std::vector<float*> values;
+  std::vector<E*> values;
   const float* modulation;
   int64_t modulation_row;  // numbers from one row to the next: 0 where all have the same
 
   // Of a run backwards; null where no gradient is asked for
-  std::vector<float*> gradients;
+  std::vector<E*> gradients;
   std::vector<bool> begun;
   float* modulation_gradient = nullptr;
   std::vector<float*> parameter_gradients;
 
-  float* value(const Value& v, int64_t row = 0) const { return values[v.index] + row * v.size.numbers(); }
+  E* value(const Value& v, int64_t row = 0) const { return values[v.index] + row * v.size.numbers(); }
   struct Gradient {
-    float* data;
+    E* data;
     bool add;  // to what is there; otherwise it is to be written over
   };
   // To be written: all rows
@@ -52,14 +54,18 @@ struct Frame {
   }
 };
 
+template <class E>
 class Operation {
  public:
   virtual ~Operation() = default;
-  virtual void forward(const Frame& frame) const = 0;
-  virtual void backward(Frame& frame) const = 0;
+  virtual void forward(const Frame<E>& frame) const = 0;
+  virtual void backward(Frame<E>& frame) const = 0;
 
   std::vector<Value> inputs;
   std::vector<Value> kept;  // those of the inputs that backward() reads
+  // An input that forward() reads no more once it writes the output there: its place serves for both, unless
+  // the input is needed later.
+  std::optional<Value> in_place;
   Value output{};
 };
 
@@ -79,6 +85,13 @@ struct Convolution {
   std::optional<int64_t> modulation;  // only 1 x 1: where it begins in a row of it, `out` numbers
 };
 
+// From one row to the next: `row` numbers, 0 where all have the same.
+struct RowsOfModulation {
+  const float* data;
+  int64_t row;
+};
+
+template <class E>
 class Plan {
  public:
   // Recording
@@ -99,12 +112,9 @@ class Plan {
   int64_t forward_numbers(bool keep) const { return (keep ? kept_ : passing_).total; }
   int64_t backward_numbers() const { return gradients_.total; }
 
-  // x, y: (rows, C, H, W). memory: rows x forward_numbers.
-  struct Modulation {
-    const float* data;
-    int64_t row;
-  };
-  void forward(int64_t rows, const float* x, Modulation modulation, bool keep, float* memory, float* y) const;
+  // x, y: (rows, C, H, W) in float32. memory: rows x forward_numbers.
+  void forward(int64_t rows, const float* x, RowsOfModulation modulation, bool keep, E* memory,
+               float* y) const;
   // From dy and the memory of a run forwards that kept: gradients of x (written), of the modulation and of
   // the parameters (added to); each may be null. memory: rows x backward_numbers.
   struct Gradients {
@@ -112,7 +122,7 @@ class Plan {
     float* modulation = nullptr;
     std::vector<float*> parameters;  // empty: none
   };
-  void backward(int64_t rows, const float* dy, Modulation modulation, float* forward_memory, float* memory,
+  void backward(int64_t rows, const float* dy, RowsOfModulation modulation, E* forward_memory, E* memory,
                 const Gradients& gradients) const;
 
  private:
@@ -122,22 +132,24 @@ class Plan {
   };
   struct Lifetime {
     int64_t size, begin, end;
+    std::optional<size_t> place_of;  // another value, before it, in whose place it is
   };
-  static Layout lay_out(const std::vector<Lifetime>& lifetimes);
-  Value add(std::unique_ptr<Operation> operation, const ImageSize& size);
-  Frame frame(int64_t rows, Modulation modulation, const Layout& layout, float* memory) const;
+  static Layout lay_out(std::vector<Lifetime> lifetimes);
+  Value add(std::unique_ptr<Operation<E>> operation, const ImageSize& size);
+  Frame<E> frame(int64_t rows, RowsOfModulation modulation, const Layout& layout, E* memory) const;
 
   std::vector<Value> values_;
-  std::vector<std::unique_ptr<Operation>> operations_;
+  std::vector<std::unique_ptr<Operation<E>>> operations_;
   std::vector<Tensor> parameters_, arrays_;  // as given, and in the form that is read
   Value output_{};
   Layout passing_, kept_, gradients_;
 };
 
-std::unique_ptr<Operation> make_convolution(const Value& x, const Convolution& convolution);
-std::unique_ptr<Operation> make_attention(const Value& qkv);
-std::unique_ptr<Operation> make_halving(const Value& x);
-std::unique_ptr<Operation> make_enlargement(const Value& x);  // to the size of its output
-std::unique_ptr<Operation> make_concatenation(const Value& a, const Value& b);
+template <class E>
+std::unique_ptr<Operation<E>> make_convolution(const Value& x, const Convolution& convolution);
+template <>
+std::unique_ptr<Operation<float>> make_convolution(const Value& x, const Convolution& convolution);
+template <>
+std::unique_ptr<Operation<Bfloat16>> make_convolution(const Value& x, const Convolution& convolution);
 
 }  // namespace tweedie

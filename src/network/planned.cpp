@@ -15,26 +15,26 @@ Buffers::~Buffers() {
   for (const Free& free : free_) std::free(free.memory);
 }
 
-Buffers::Buffer Buffers::take(int64_t numbers) {
+Buffers::Buffer Buffers::take(int64_t bytes) {
   {
     const std::lock_guard lock(mutex_);
     auto best = free_.end();
     for (auto i = free_.begin(); i != free_.end(); ++i) {
-      if (i->size >= numbers && (best == free_.end() || i->size < best->size)) best = i;
+      if (i->size >= bytes && (best == free_.end() || i->size < best->size)) best = i;
     }
-    if (best != free_.end() && best->size <= 2 * numbers) {
+    if (best != free_.end() && best->size <= 2 * bytes) {
       const Free found = *best;
       free_.erase(best);
       return {found.memory, {this, found.size}};
     }
   }
-  const int64_t size = round_up(std::max<int64_t>(numbers, 1), 16);
-  auto* memory = static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(size) * sizeof(float)));
+  const int64_t size = round_up(std::max<int64_t>(bytes, 1), 64);
+  auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(size)));
   if (memory == nullptr) throw std::bad_alloc();
   return {memory, {this, size}};
 }
 
-void Buffers::put(float* memory, int64_t size) {
+void Buffers::put(std::byte* memory, int64_t size) {
   constexpr size_t most = 8;  // a few threads' worth; the oldest are given back
   const std::lock_guard lock(mutex_);
   free_.push_back({memory, size});
@@ -49,11 +49,12 @@ struct Rows {
   int64_t begin, count;
 };
 
-// The rows as even frames, at least one for each thread that libtorch would use: of at most 16 rows, or of
-// more if their values then still fit into a core's own cache.
-std::vector<Rows> frames_of(int64_t rows, int64_t numbers_per_row) {
-  constexpr int64_t cache_numbers = 1 << 17;
-  const int64_t frame_rows = std::clamp<int64_t>(cache_numbers / numbers_per_row, 16, 128);
+// The rows as even frames, at least one for each thread that libtorch would use, of at most as many rows as
+// have their values in a core's own cache; but of `least` rows, which share what each layer reads and writes
+// of weights.
+std::vector<Rows> frames_of(int64_t rows, int64_t bytes_per_row, int64_t least) {
+  constexpr int64_t cache_bytes = 1 << 19;
+  const int64_t frame_rows = std::clamp<int64_t>(cache_bytes / bytes_per_row, least, 128);
   const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
   const int64_t frames = std::max((rows + frame_rows - 1) / frame_rows, std::min(rows, threads));
   std::vector<Rows> result;
@@ -64,7 +65,7 @@ std::vector<Rows> frames_of(int64_t rows, int64_t numbers_per_row) {
   return result;
 }
 
-Plan::Modulation modulation_at(const Tensor& modulation, int64_t row) {
+RowsOfModulation modulation_at(const Tensor& modulation, int64_t row) {
   const int64_t stride = modulation.size(0) == 1 ? 0 : modulation.size(1);
   return {modulation.data_ptr<float>() + row * stride, stride};
 }
@@ -81,27 +82,46 @@ struct Run {
   std::vector<Buffers::Buffer> memory;  // of each frame; of one that kept nothing empty
 };
 
-Tensor run_forward(const Plan& plan, Buffers& buffers, const Tensor& x, const Tensor& modulation, bool keep,
-                   Run& run) {
+// What a run keeps of its values
+enum class Keep { nothing, for_inputs, for_parameters };
+
+// Rows that a frame has at least. Kernels transformed for Winograd are large, and gradients of weights larger
+// than those of a few images; other layers read their weights fast enough for every two.
+template <class E>
+int64_t least_rows(Keep keep) {
+  return std::is_same_v<E, float> || keep == Keep::for_parameters ? 16 : 2;
+}
+
+template <class E>
+E* numbers_in(const Buffers::Buffer& memory) {
+  return reinterpret_cast<E*>(memory.get());
+}
+
+template <class E>
+Tensor run_forward(const Plan<E>& plan, Buffers& buffers, const Tensor& x, const Tensor& modulation,
+                   Keep keep, Run& run) {
+  const bool all = keep != Keep::nothing;
+  const int64_t bytes = plan.forward_numbers(all) * static_cast<int64_t>(sizeof(E));
   const ImageSize& size = plan.output_size();
   const Tensor y = at::empty({x.size(0), size.channels, size.height, size.width}, x.options());
-  run.frames = frames_of(x.size(0), plan.forward_numbers(keep));
+  run.frames = frames_of(x.size(0), bytes, least_rows<E>(keep));
   run.memory.resize(run.frames.size());
   const int64_t in = x.numel() / std::max<int64_t>(1, x.size(0)), out = size.channels * size.pixels();
   for_each_frame(run.frames, [&](size_t i) {
     const auto [begin, count] = run.frames[i];
-    Buffers::Buffer memory = buffers.take(count * plan.forward_numbers(keep));
-    plan.forward(count, x.data_ptr<float>() + begin * in, modulation_at(modulation, begin), keep,
-                 memory.get(), y.data_ptr<float>() + begin * out);
-    if (keep) run.memory[i] = std::move(memory);
+    Buffers::Buffer memory = buffers.take(count * bytes);
+    plan.forward(count, x.data_ptr<float>() + begin * in, modulation_at(modulation, begin), all,
+                 numbers_in<E>(memory), y.data_ptr<float>() + begin * out);
+    if (all) run.memory[i] = std::move(memory);
   });
   return y;
 }
 
 // Inputs: x, modulation, parameters
+template <class E>
 class PlanBackward final : public torch::autograd::Node {
  public:
-  PlanBackward(std::shared_ptr<const Plan> plan, std::shared_ptr<Buffers> buffers, Tensor modulation)
+  PlanBackward(std::shared_ptr<const Plan<E>> plan, std::shared_ptr<Buffers> buffers, Tensor modulation)
       : plan_(std::move(plan)), buffers_(std::move(buffers)), modulation_(std::move(modulation)) {}
 
   Run run;
@@ -136,7 +156,7 @@ class PlanBackward final : public torch::autograd::Node {
     const int64_t in = size.channels * size.pixels(), out = dy.numel() / std::max<int64_t>(1, rows);
     const auto backward = [&](size_t i) {
       const auto [begin, count] = run.frames[i];
-      Plan::Gradients gradients;
+      typename Plan<E>::Gradients gradients;
       if (result[0].defined()) gradients.x = result[0].data_ptr<float>() + begin * in;
       if (result[1].defined())
         gradients.modulation = const_cast<float*>(modulation_at(result[1], begin).data);
@@ -144,9 +164,10 @@ class PlanBackward final : public torch::autograd::Node {
         for (size_t j = 2; j < result.size(); ++j)
           gradients.parameters.push_back(result[j].defined() ? result[j].data_ptr<float>() : nullptr);
       }
-      const Buffers::Buffer memory = buffers_->take(count * plan_->backward_numbers());
+      const Buffers::Buffer memory =
+          buffers_->take(count * plan_->backward_numbers() * static_cast<int64_t>(sizeof(E)));
       plan_->backward(count, dy.data_ptr<float>() + begin * out, modulation_at(modulation_, begin),
-                      run.memory[i].get(), memory.get(), gradients);
+                      numbers_in<E>(run.memory[i]), numbers_in<E>(memory), gradients);
     };
     // What frames add to is theirs in turn.
     const bool shared = with_parameters || (result[1].defined() && modulation_.size(0) == 1);
@@ -159,7 +180,7 @@ class PlanBackward final : public torch::autograd::Node {
   }
 
  private:
-  std::shared_ptr<const Plan> plan_;
+  std::shared_ptr<const Plan<E>> plan_;
   std::shared_ptr<Buffers> buffers_;
   Tensor modulation_;
   std::mutex mutex_;
@@ -168,24 +189,31 @@ class PlanBackward final : public torch::autograd::Node {
 
 }  // namespace
 
-Tensor run_plan(const std::shared_ptr<const Plan>& plan, const std::shared_ptr<Buffers>& buffers,
+template <class E>
+Tensor run_plan(const std::shared_ptr<const Plan<E>>& plan, const std::shared_ptr<Buffers>& buffers,
                 const Tensor& x, const Tensor& modulation) {
   const Tensor input = x.detach().contiguous(), fixed = modulation.detach().contiguous();
-  bool differentiable = x.requires_grad() || modulation.requires_grad();
-  for (const Tensor& parameter : plan->parameters())
-    differentiable = differentiable || parameter.requires_grad();
-  if (!differentiable || !at::GradMode::is_enabled()) {
-    Run run;
-    return run_forward(*plan, *buffers, input, fixed, false, run);
+  Keep keep = x.requires_grad() || modulation.requires_grad() ? Keep::for_inputs : Keep::nothing;
+  for (const Tensor& parameter : plan->parameters()) {
+    if (parameter.requires_grad()) keep = Keep::for_parameters;
   }
-  const auto node =
-      std::shared_ptr<PlanBackward>(new PlanBackward(plan, buffers, fixed), torch::autograd::deleteNode);
+  if (keep == Keep::nothing || !at::GradMode::is_enabled()) {
+    Run run;
+    return run_forward(*plan, *buffers, input, fixed, Keep::nothing, run);
+  }
+  const auto node = std::shared_ptr<PlanBackward<E>>(new PlanBackward<E>(plan, buffers, fixed),
+                                                     torch::autograd::deleteNode);
   torch::autograd::variable_list inputs{x, modulation};
   inputs.insert(inputs.end(), plan->parameters().begin(), plan->parameters().end());
   node->set_next_edges(torch::autograd::collect_next_edges(inputs));
-  Tensor y = run_forward(*plan, *buffers, input, fixed, true, node->run);
+  Tensor y = run_forward(*plan, *buffers, input, fixed, keep, node->run);
   torch::autograd::set_history(y, node);
   return y;
 }
+
+template Tensor run_plan(const std::shared_ptr<const Plan<float>>&, const std::shared_ptr<Buffers>&,
+                         const Tensor&, const Tensor&);
+template Tensor run_plan(const std::shared_ptr<const Plan<Bfloat16>>&, const std::shared_ptr<Buffers>&,
+                         const Tensor&, const Tensor&);
 
 }  // namespace tweedie

@@ -3,6 +3,7 @@
 
 #include "network/plan.h"
 
+#include <cstddef>
 #include <memory>
 #include <mutex>
 
@@ -14,10 +15,10 @@ class Buffers {
   struct Return {
     Buffers* home;
     int64_t size;
-    void operator()(float* memory) const { home->put(memory, size); }
+    void operator()(std::byte* memory) const { home->put(memory, size); }
   };
-  using Buffer = std::unique_ptr<float, Return>;
-  Buffer take(int64_t numbers);  // 64-byte aligned, filled with anything
+  using Buffer = std::unique_ptr<std::byte, Return>;
+  Buffer take(int64_t bytes);  // 64-byte aligned, filled with anything
 
   Buffers() = default;
   ~Buffers();
@@ -26,10 +27,10 @@ class Buffers {
 
  private:
   struct Free {
-    float* memory;
+    std::byte* memory;
     int64_t size;
   };
-  void put(float* memory, int64_t size);
+  void put(std::byte* memory, int64_t size);
   std::mutex mutex_;
   std::vector<Free> free_;
 };
@@ -37,7 +38,8 @@ class Buffers {
 // x: (B, C, H, W); modulation: (B, width) or (1, width), both float32 on the CPU. Differentiable once in both
 // and in those of the plan's parameters that require a gradient. The same bits for a row whatever the others
 // are.
-Tensor run_plan(const std::shared_ptr<const Plan>& plan, const std::shared_ptr<Buffers>& buffers,
+template <class E>
+Tensor run_plan(const std::shared_ptr<const Plan<E>>& plan, const std::shared_ptr<Buffers>& buffers,
                 const Tensor& x, const Tensor& modulation);
 
 }  // namespace tweedie

@@ -1,6 +1,7 @@
 // The U-Net denoiser network: options and sources in tweedie/network.h.
 
 #include "core/shape.h"
+#include "kernel/direct_convolution.h"
 #include "network/layers.h"
 #include "network/planned.h"
 #include "tweedie/error.h"
@@ -54,10 +55,11 @@ struct TensorEngine {
   Tensor concatenate(const Tensor& a, const Tensor& b) const { return at::cat({a, b}, 1); }
 };
 
+template <class E>
 struct PlanEngine {
   using Image = Value;
   const Weights& weights;
-  Plan& plan;
+  Plan<E>& plan;
   std::vector<Linear> modulations;  // what a row of the modulation is made of, in this order
   int64_t modulation_width = 0;
 
@@ -276,21 +278,12 @@ class UNet final : public Network {
     return at::pixel_shuffle(layers(engine, h), patch_);
   }
 
-  Bound bind(const Weights& weights) const override {
-    const Tensor& any = weights.tensors().front();
-    if (!any.device().is_cpu() || any.scalar_type() != at::kFloat) return Network::bind(weights);
-    const auto plan = std::make_shared<Plan>();
-    PlanEngine engine{weights, *plan, {}};
-    const Value input = plan->input({shape_[1] / patch_, shape_[2] / patch_, shape_[0] * patch_ * patch_});
-    plan->finish(layers(engine, input));
-    return [this, weights, plan = std::shared_ptr<const Plan>(plan), modulations = engine.modulations](
-               const Tensor& x, const Tensor& c_noise) {
-      const Tensor embedded = embedding(weights, c_noise);
-      std::vector<Tensor> modulation;
-      for (const Linear& linear : modulations) modulation.push_back(linear(weights, embedded));
-      const Tensor y = run_plan(plan, buffers_, at::pixel_unshuffle(x, patch_), at::cat(modulation, 1));
-      return at::pixel_shuffle(y, patch_);
-    };
+  Bound bind(const Weights& weights, at::ScalarType dtype) const override {
+    const bool bf16 = dtype == at::kBFloat16;
+    if (!weights.tensors().front().device().is_cpu() || !(bf16 || dtype == at::kFloat))
+      return Network::bind(weights, dtype);
+    // Where the processor does not multiply bfloat16, float32 is the faster one, and as exact at least.
+    return bf16 && cpu_multiplies_bfloat16() ? planned<Bfloat16>(weights) : planned<float>(weights);
   }
 
   double flops() const override {
@@ -310,6 +303,24 @@ class UNet final : public Network {
     const Tensor sinusoids =
         layers::sinusoidal_embedding(c_noise, embed1_.in).to(weights.tensors().front().scalar_type());
     return at::silu(embed2_(weights, at::silu(embed1_(weights, sinusoids))));
+  }
+
+  template <class E>
+  Bound planned(const Weights& given) const {
+    const Weights weights = given.to(at::kCPU, at::kFloat);
+    const auto plan = std::make_shared<Plan<E>>();
+    PlanEngine<E> engine{weights, *plan, {}};
+    const Value input = plan->input({shape_[1] / patch_, shape_[2] / patch_, shape_[0] * patch_ * patch_});
+    plan->finish(layers(engine, input));
+    return [this, weights, plan = std::shared_ptr<const Plan<E>>(plan), modulations = engine.modulations](
+               const Tensor& x, const Tensor& c_noise) {
+      const Tensor embedded = embedding(weights, c_noise);
+      std::vector<Tensor> modulation;
+      for (const Linear& linear : modulations) modulation.push_back(linear(weights, embedded));
+      const Tensor folded = at::pixel_unshuffle(x.to(at::kFloat), patch_);
+      const Tensor y = run_plan(plan, buffers_, folded, at::cat(modulation, 1));
+      return at::pixel_shuffle(y, patch_).to(x.scalar_type());
+    };
   }
 
   template <class Engine>

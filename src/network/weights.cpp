@@ -50,20 +50,23 @@ Weights Weights::to(at::Device device, at::ScalarType dtype) const {
   return with(std::move(result));
 }
 
-Network::Bound Network::bind(const Weights& weights) const {
-  return [this, weights](const Tensor& x, const Tensor& c_noise) { return forward(weights, x, c_noise); };
+Network::Bound Network::bind(const Weights& weights, at::ScalarType dtype) const {
+  const Tensor& any = weights.tensors().front();
+  const bool cast = any.scalar_type() != dtype;  // in every call, so that gradients pass it
+  return [this, weights, dtype, cast, device = any.device()](const Tensor& x, const Tensor& c_noise) {
+    return forward(cast ? weights.to(device, dtype) : weights, x.to(dtype), c_noise).to(x.scalar_type());
+  };
 }
 
-NetworkPredictor::NetworkPredictor(std::shared_ptr<const Network> network, Weights weights)
+NetworkPredictor::NetworkPredictor(std::shared_ptr<const Network> network, const Weights& weights)
     : network_(std::move(network)),
-      bound_(network_->bind(weights)),
-      dtype_(weights.tensors().front().scalar_type()) {}
+      bound_(network_->bind(weights, weights.tensors().front().scalar_type())) {}
 
 Tensor NetworkPredictor::predict(const Tensor& x_t, const Tensor& t) const {
   // One embedding serves all rows of one noise level. That they have one is for the caller to say, by stride
   // 0: were it read off the values, the bits of a row would depend on the others' levels.
   const bool one_level = t.numel() > 1 && t.stride(0) == 0;
-  return bound_(x_t.to(dtype_), one_level ? t.slice(0, 0, 1) : t).to(x_t.scalar_type());
+  return bound_(x_t, one_level ? t.slice(0, 0, 1) : t);
 }
 
 }  // namespace tweedie

@@ -4,8 +4,8 @@
 
 namespace tweedie {
 
-Tensor edm_loss(const EdmObjective& objective, const Network::Bound& network, at::ScalarType dtype,
-                double sigma_data, const Tensor& x, Noise& noise) {
+Tensor edm_loss(const EdmObjective& objective, const Network::Bound& network, double sigma_data,
+                const Tensor& x, Noise& noise) {
   Shape per_row(x.dim(), 1);
   per_row[0] = x.size(0);
   const Tensor sigma =
@@ -18,8 +18,7 @@ Tensor edm_loss(const EdmObjective& objective, const Network::Bound& network, at
 
   // weight |D - x|^2 = |F - (x - c_skip noisy) / c_out|^2, since weight = 1 / c_out^2
   const Tensor target = (x - c_skip * noisy) / c_out;
-  const Tensor output = network((c_in * noisy).to(dtype), c_noise);
-  return (output.to(at::kFloat) - target).square().sum();
+  return (network(c_in * noisy, c_noise) - target).square().sum();
 }
 
 }  // namespace tweedie

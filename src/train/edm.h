@@ -6,9 +6,9 @@
 
 namespace tweedie {
 
-// network: in `dtype`; x: (B, *shape) clean; noise: for these rows. The mean over the batch and dimensions of
+// x: (B, *shape) clean, in float32; noise: for these rows. The mean over the batch and dimensions of
 // the weighted loss is the sum of what the slices return divided by (batch x dimension).
-Tensor edm_loss(const EdmObjective& objective, const Network::Bound& network, at::ScalarType dtype,
-                double sigma_data, const Tensor& x, Noise& noise);
+Tensor edm_loss(const EdmObjective& objective, const Network::Bound& network, double sigma_data,
+                const Tensor& x, Noise& noise);
 
 }  // namespace tweedie

@@ -94,9 +94,7 @@ struct Trainer::Implementation {
     const at::AutoGradMode gradients(true);
     Noise noise = diffusion.rows(std::move(rows));
     const Tensor loss = std::visit(
-        [&](const EdmObjective& edm) {
-          return edm_loss(edm, bound, dtype, state.sigma_data, x.to(device), noise);
-        },
+        [&](const EdmObjective& edm) { return edm_loss(edm, bound, state.sigma_data, x.to(device), noise); },
         options.objective);
     Gradient result;
     result.parts = torch::autograd::grad({loss}, leaves);
@@ -141,8 +139,8 @@ struct Trainer::Implementation {
     for (int64_t i = 0; i < batch; ++i) indices[i] = image(step * batch + i);
     std::vector<Tensor> leaves(state.weights.size());
     for (size_t i = 0; i < leaves.size(); ++i)
-      leaves[i] = Weights::cast(state.weights.tensors()[i], device, dtype).detach().requires_grad_();
-    const Network::Bound bound = network->bind(state.weights.with(leaves));
+      leaves[i] = Weights::cast(state.weights.tensors()[i], device, at::kFloat).detach().requires_grad_();
+    const Network::Bound bound = network->bind(state.weights.with(leaves), dtype);
     std::vector<Gradient> gradients(slices);
     workers.for_each(slices, [&](int64_t slice) {
       const int64_t begin = slice * rows_each, end = std::min(batch, begin + rows_each);

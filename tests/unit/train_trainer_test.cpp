@@ -16,7 +16,7 @@ double initial_loss_z(double sigma_data) {
   Noise noise(2);
   const Tensor x = 0.5 * normal({n, d}, 1, at::kFloat);
   const Tensor loss =
-      edm_loss({}, network->bind(network->initialise(Noise(3))), at::kFloat, sigma_data, x, noise);
+      edm_loss({}, network->bind(network->initialise(Noise(3)), at::kFloat), sigma_data, x, noise);
   return (loss.item<double>() - n * d) / std::sqrt(2.0 * n * d);
 }
 
@@ -33,7 +33,7 @@ TEST(EdmLoss, IsTheWeightedErrorOfTheDenoiser) {
   const double sigma_data = 0.7;
   const Tensor x = normal({5, 3}, 1, at::kFloat);
   Noise noise(2), same(2);
-  const double ours = edm_loss({}, network->bind(weights), at::kFloat, sigma_data, x, noise).item<double>();
+  const double ours = edm_loss({}, network->bind(weights, at::kFloat), sigma_data, x, noise).item<double>();
   const Tensor sigma = (same.normal({5, 1}, at::kFloat) * 1.2 - 1.2).exp();
   const Tensor noisy = x + sigma * same.normal_like(x);
   const EdmDenoiser denoiser(std::make_shared<NetworkPredictor>(network, weights), sigma_data, Shape{3});
@@ -90,7 +90,7 @@ TEST(Trainer, ApproachesTheIrreducibleLoss) {
   const auto loss = [&](const Weights& weights) {
     Noise noise(5);
     const Tensor fresh = correlated(n, 6);
-    return edm_loss({}, small->bind(weights), at::kFloat, state.sigma_data, fresh, noise).item<double>() /
+    return edm_loss({}, small->bind(weights, at::kFloat), state.sigma_data, fresh, noise).item<double>() /
            (2.0 * n);
   };
   const double start = loss(small->initialise(Noise(1))), least = irreducible_loss();
