@@ -39,8 +39,10 @@ void add_shared(CLI::App& command, Shared& shared) {
       ->type_name("TYPE");
   command.add_option("--threads", shared.threads, "by default all cores")->type_name("N");
   command
-      .add_option("--memory", shared.memory,
-                  "most that particles may take, as 4G or 500MB; by default no bound")
+      .add_option(
+          "--memory", shared.memory,
+          "most that particles may take, and networks keep for derivatives, as 4G or 500MB; by default "
+          "no bound, and a quarter of the machine's")
       ->type_name("SIZE")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   command.add_option("--set", shared.set, "table.key=value: overrides the config; repeatable")

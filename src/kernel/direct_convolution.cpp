@@ -154,14 +154,6 @@ struct BackwardPrimitive {
 
 }  // namespace
 
-bool cpu_multiplies_bfloat16() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
-
 struct DirectConvolution::State {
   const ForwardPrimitive& forward;
   memory weights;

@@ -5,9 +5,13 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 namespace tweedie {
 
@@ -77,19 +81,44 @@ void for_each_frame(const std::vector<Rows>& frames, Work work) {
   });
 }
 
-struct Run {
-  std::vector<Rows> frames;
-  std::vector<Buffers::Buffer> memory;  // of each frame; of one that kept nothing empty
-};
-
-// What a run keeps of its values
+// What a run is for: its values alone, or derivatives too. Sums over frames depend on where they are cut, so
+// for parameters that does not depend on memory.
 enum class Keep { nothing, for_inputs, for_parameters };
 
+int64_t machine_memory() {
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(sysconf(_SC_PAGESIZE));
+}
+std::atomic<int64_t> most_kept = 0, now_kept = 0;
+
+// A share of the memory that runs may keep, for as long as it lives
+class Share {
+ public:
+  static std::optional<Share> of(int64_t bytes) {
+    const int64_t most = most_kept > 0 ? most_kept.load() : machine_memory() / 4;
+    Share result(bytes);
+    if (now_kept > most) return std::nullopt;
+    return result;
+  }
+  ~Share() { now_kept -= bytes_; }
+  Share(Share&& other) noexcept : bytes_(std::exchange(other.bytes_, 0)) {}
+  Share& operator=(Share&&) = delete;
+
+ private:
+  explicit Share(int64_t bytes) : bytes_(bytes) { now_kept += bytes; }
+  int64_t bytes_;
+};
+
+struct Run {
+  std::vector<Rows> frames;
+  std::optional<Share> share;
+  std::vector<Buffers::Buffer> memory;  // of each frame, where there is a share
+};
+
 // Rows that a frame has at least. Kernels transformed for Winograd are large, and gradients of weights larger
-// than those of a few images; other layers read their weights fast enough for every two.
+// than those of a few images; other layers read their weights fast enough for every four.
 template <class E>
 int64_t least_rows(Keep keep) {
-  return std::is_same_v<E, float> || keep == Keep::for_parameters ? 16 : 2;
+  return std::is_same_v<E, float> || keep == Keep::for_parameters ? 16 : 4;
 }
 
 template <class E>
@@ -100,11 +129,18 @@ E* numbers_in(const Buffers::Buffer& memory) {
 template <class E>
 Tensor run_forward(const Plan<E>& plan, Buffers& buffers, const Tensor& x, const Tensor& modulation,
                    Keep keep, Run& run) {
-  const bool all = keep != Keep::nothing;
-  const int64_t bytes = plan.forward_numbers(all) * static_cast<int64_t>(sizeof(E));
+  constexpr auto size_of_number = static_cast<int64_t>(sizeof(E));
+  const int64_t kept_bytes = plan.forward_numbers(true) * size_of_number;
+  if (keep != Keep::nothing) {
+    if (auto share = Share::of(x.size(0) * kept_bytes)) run.share.emplace(std::move(*share));
+  }
+  const bool all = run.share.has_value();
+  const int64_t bytes = all ? kept_bytes : plan.forward_numbers(false) * size_of_number;
   const ImageSize& size = plan.output_size();
   const Tensor y = at::empty({x.size(0), size.channels, size.height, size.width}, x.options());
-  run.frames = frames_of(x.size(0), bytes, least_rows<E>(keep));
+  const bool again = !all && keep == Keep::for_inputs;
+  run.frames = frames_of(x.size(0), keep == Keep::nothing ? bytes : kept_bytes,
+                         again ? least_rows<E>(keep) / 4 : least_rows<E>(keep));
   run.memory.resize(run.frames.size());
   const int64_t in = x.numel() / std::max<int64_t>(1, x.size(0)), out = size.channels * size.pixels();
   for_each_frame(run.frames, [&](size_t i) {
@@ -121,14 +157,20 @@ Tensor run_forward(const Plan<E>& plan, Buffers& buffers, const Tensor& x, const
 template <class E>
 class PlanBackward final : public torch::autograd::Node {
  public:
-  PlanBackward(std::shared_ptr<const Plan<E>> plan, std::shared_ptr<Buffers> buffers, Tensor modulation)
-      : plan_(std::move(plan)), buffers_(std::move(buffers)), modulation_(std::move(modulation)) {}
+  PlanBackward(std::shared_ptr<const Plan<E>> plan, std::shared_ptr<Buffers> buffers, Tensor x,
+               Tensor modulation)
+      : plan_(std::move(plan)),
+        buffers_(std::move(buffers)),
+        x_(std::move(x)),
+        modulation_(std::move(modulation)) {}
 
   Run run;
 
   void release_variables() override {
     const std::lock_guard lock(mutex_);
     run.memory.clear();
+    run.share.reset();
+    x_.reset();
     released_ = true;
   }
 
@@ -164,10 +206,18 @@ class PlanBackward final : public torch::autograd::Node {
         for (size_t j = 2; j < result.size(); ++j)
           gradients.parameters.push_back(result[j].defined() ? result[j].data_ptr<float>() : nullptr);
       }
-      const Buffers::Buffer memory =
-          buffers_->take(count * plan_->backward_numbers() * static_cast<int64_t>(sizeof(E)));
-      plan_->backward(count, dy.data_ptr<float>() + begin * out, modulation_at(modulation_, begin),
-                      numbers_in<E>(run.memory[i]), numbers_in<E>(memory), gradients);
+      constexpr auto size_of_number = static_cast<int64_t>(sizeof(E));
+      const RowsOfModulation modulation = modulation_at(modulation_, begin);
+      Buffers::Buffer again;
+      if (!run.share) {
+        again = buffers_->take(count * plan_->forward_numbers(true) * size_of_number);
+        std::vector<float> y(static_cast<size_t>(count * out));
+        plan_->forward(count, x_.data_ptr<float>() + begin * in, modulation, true, numbers_in<E>(again),
+                       y.data());
+      }
+      const Buffers::Buffer memory = buffers_->take(count * plan_->backward_numbers() * size_of_number);
+      plan_->backward(count, dy.data_ptr<float>() + begin * out, modulation,
+                      numbers_in<E>(run.share ? run.memory[i] : again), numbers_in<E>(memory), gradients);
     };
     // What frames add to is theirs in turn.
     const bool shared = with_parameters || (result[1].defined() && modulation_.size(0) == 1);
@@ -182,12 +232,16 @@ class PlanBackward final : public torch::autograd::Node {
  private:
   std::shared_ptr<const Plan<E>> plan_;
   std::shared_ptr<Buffers> buffers_;
-  Tensor modulation_;
+  Tensor x_, modulation_;
   std::mutex mutex_;
   bool released_ = false;
 };
 
 }  // namespace
+
+void limit_kept_memory(int64_t bytes) {
+  most_kept = bytes;
+}
 
 template <class E>
 Tensor run_plan(const std::shared_ptr<const Plan<E>>& plan, const std::shared_ptr<Buffers>& buffers,
@@ -201,7 +255,7 @@ Tensor run_plan(const std::shared_ptr<const Plan<E>>& plan, const std::shared_pt
     Run run;
     return run_forward(*plan, *buffers, input, fixed, Keep::nothing, run);
   }
-  const auto node = std::shared_ptr<PlanBackward<E>>(new PlanBackward<E>(plan, buffers, fixed),
+  const auto node = std::shared_ptr<PlanBackward<E>>(new PlanBackward<E>(plan, buffers, input, fixed),
                                                      torch::autograd::deleteNode);
   torch::autograd::variable_list inputs{x, modulation};
   inputs.insert(inputs.end(), plan->parameters().begin(), plan->parameters().end());

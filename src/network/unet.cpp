@@ -1,7 +1,7 @@
 // The U-Net denoiser network: options and sources in tweedie/network.h.
 
 #include "core/shape.h"
-#include "kernel/direct_convolution.h"
+#include "core/workers.h"
 #include "network/layers.h"
 #include "network/planned.h"
 #include "tweedie/error.h"
@@ -283,7 +283,7 @@ class UNet final : public Network {
     if (!weights.tensors().front().device().is_cpu() || !(bf16 || dtype == at::kFloat))
       return Network::bind(weights, dtype);
     // Where the processor does not multiply bfloat16, float32 is the faster one, and as exact at least.
-    return bf16 && cpu_multiplies_bfloat16() ? planned<Bfloat16>(weights) : planned<float>(weights);
+    return bf16 && cpu_has_bfloat16() ? planned<Bfloat16>(weights) : planned<float>(weights);
   }
 
   double flops() const override {

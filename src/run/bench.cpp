@@ -80,6 +80,7 @@ BenchReport bench(const BenchOptions& options, const RunContext& context) {
   if (context.precision != Precision::bf16) dtypes.push_back(at::kFloat);
   if (context.precision != Precision::f32 && bf16) dtypes.push_back(at::kBFloat16);
 
+  limit_kept_memory(context.memory);
   BenchReport report;
   const auto workers = std::make_shared<Workers>(cuda ? 1 : context.threads);
   report.machine["cpu"] = cpu_name();

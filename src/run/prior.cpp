@@ -117,6 +117,7 @@ LoadedPrior load_network(const std::filesystem::path& file, const RunContext& co
   const bool bf16 = context.precision == Precision::bf16 ||
                     (context.precision == Precision::automatic && context.device.is_cuda());
   const Weights weights = model.weights.to(context.device, bf16 ? at::kBFloat16 : at::kFloat);
+  limit_kept_memory(context.memory);
   LoadedPrior result;
   result.denoiser = std::make_shared<EdmDenoiser>(
       std::make_shared<NetworkPredictor>(make_network(model.card.network, model.card.shape), weights),

@@ -64,6 +64,7 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   const Shape shape(data.x.sizes().begin() + 1, data.x.sizes().end());
   const TrainOptions& options = config.train;
   const auto network = make_network(config.network, shape);
+  limit_kept_memory(context.memory);
   Trainer trainer(network, data.x, options, config.seed, context.threads, context.device);
   const std::string training = write_fields(config);
 

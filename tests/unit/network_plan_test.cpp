@@ -1,4 +1,4 @@
-#include "kernel/direct_convolution.h"
+#include "core/workers.h"
 #include "network/planned.h"
 
 #include "check_tensor.h"
@@ -144,7 +144,7 @@ TEST_P(PlannedConvolution, IsTheFormulaWithItsGradients) {
 // In bfloat16 a value is rounded where it is stored: x, z, the residual, y and as many gradients. Numbers
 // that bfloat16 has are used for x, weights and dy, so that rounding those is no part of it.
 TEST_P(PlannedConvolution, InBfloat16IsTheFormulaToRounding) {
-  if (!cpu_multiplies_bfloat16()) GTEST_SKIP() << "networks do not run in bfloat16 on this processor";
+  if (!cpu_has_bfloat16()) GTEST_SKIP() << "networks do not run in bfloat16 on this processor";
   const auto exact = [](const Tensor& t) { return t.to(at::kBFloat16).to(at::kFloat); };
   std::vector<Tensor> all = inputs();
   for (const Input i : {x, weight, skip_weight}) all[i] = exact(all[i]);
@@ -172,8 +172,24 @@ TEST_P(PlannedConvolution, RowsAreIndependent) {
     EXPECT_TRUE(at::equal(f(all), together.y));
   };
   expect_independent([&](const std::vector<Tensor>& v) { return planned<float>(v); });
-  if (cpu_multiplies_bfloat16())
+  if (cpu_has_bfloat16())
     expect_independent([&](const std::vector<Tensor>& v) { return planned<Bfloat16>(v); });
+}
+
+// Without memory to keep values in they are computed again, to the same bits.
+TEST_P(PlannedConvolution, IsTheSameWithoutMemory) {
+  const auto expect_same = [&](auto f) {
+    const Gradients kept = differentiate(f, inputs(), dy);
+    limit_kept_memory(1);
+    const Gradients again = differentiate(f, inputs(), dy);
+    limit_kept_memory(0);
+    EXPECT_TRUE(at::equal(again.y, kept.y));
+    for (size_t i = 0; i < kept.of_inputs.size(); ++i)
+      EXPECT_TRUE(at::equal(again.of_inputs[i], kept.of_inputs[i])) << "gradient of input " << i;
+  };
+  expect_same([&](const std::vector<Tensor>& v) { return planned<float>(v); });
+  if (cpu_has_bfloat16())
+    expect_same([&](const std::vector<Tensor>& v) { return planned<Bfloat16>(v); });
 }
 
 struct Step {
@@ -285,7 +301,7 @@ TEST(PlannedRun, AValueReadLaterKeepsItsPlace) {
   EXPECT_LT(max_difference(
                 run_plan<float>(run(std::make_shared<Plan<float>>()), buffers, x, at::zeros({1, 0})), 7 * x),
             1e-4);
-  if (!cpu_multiplies_bfloat16()) return;
+  if (!cpu_has_bfloat16()) return;
   EXPECT_TRUE(at::equal(
       run_plan<Bfloat16>(run(std::make_shared<Plan<Bfloat16>>()), buffers, x, at::zeros({1, 0})), 7 * x));
 }
