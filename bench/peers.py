@@ -233,8 +233,8 @@ def all_works():
     mixture = {"network": False, "formats": ("contiguous",)}
     works["mixture.score"] = Work(score, Mixture, products, rows, **mixture)
     works["mixture.score_closed"] = Work(score, ClosedMixture, products, rows, **mixture)
-    works["mixture.score_full"] = Work(score, ClosedFullMixture, products * 80, rows, **mixture)
-    works["mixture.score_full_autograd"] = Work(score, FullMixture, products * 80, rows, **mixture)
+    works["mixture.score_full"] = Work(score, ClosedFullMixture, products * 40, rows, **mixture)
+    works["mixture.score_full_autograd"] = Work(score, FullMixture, products * 40, rows, **mixture)
     for suffix, prior in (("", Mixture), ("_closed", ClosedMixture)):
         works[f"mcgdiff.run{suffix}"] = Work(one_chain, prior, products, (1000,), **mixture)
         works[f"mcgdiff.chains{suffix}"] = Work(chains, prior, products, (10, 100, 1000), **mixture)

@@ -1,6 +1,7 @@
 #include "core/shape.h"
 #include "prior/mixture_components.h"
 #include "prior/mixture_kernels.h"
+#include "prior/mixture_level.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -67,17 +68,16 @@ std::shared_ptr<const MixturePrior::Components> MixturePrior::Components::make(C
   result->projected = result->project(result->mean).diagonal(0, 0, 1).permute({1, 0}).contiguous();
   if (result->isotropic() || result->spans())
     result->single = std::make_shared<Components>(result->to(at::TensorOptions().dtype(at::kFloat)));
+  if (result->spans() && result->basis.defined() && !result->isotropic()) {
+    result->levels =
+        std::make_shared<MixtureLevels>(result->log_weight, result->mean, result->basis, result->value);
+  }
   return result;
 }
 
 MixturePrior::Components MixturePrior::Components::to(const at::TensorOptions& options) const {
-  return {log_weight.to(options),
-          mean.to(options),
-          basis.defined() ? basis.to(options) : basis,
-          value.to(options),
-          rest.to(options),
-          projected.to(options),
-          nullptr};
+  return {log_weight.to(options), mean.to(options), basis.defined() ? basis.to(options) : basis,
+          value.to(options),      rest.to(options), projected.to(options)};
 }
 
 Tensor MixturePrior::Components::project(const Tensor& v) const {
@@ -100,7 +100,7 @@ MixturePrior MixturePrior::isotropic(const Tensor& weights, const Tensor& means,
   const int64_t count = m.size(0);
   const Tensor rest = per_component(std, count, "prior.std").square();
   return {means.sizes().slice(1).vec(),
-          Components::make({log_weights(weights, count), m, {}, m.new_empty({count, 0}), rest, {}, nullptr})};
+          Components::make({log_weights(weights, count), m, {}, m.new_empty({count, 0}), rest, {}})};
 }
 
 MixturePrior MixturePrior::diagonal(const Tensor& weights, const Tensor& means, const Tensor& variances) {
@@ -112,10 +112,9 @@ MixturePrior MixturePrior::diagonal(const Tensor& weights, const Tensor& means, 
   if (const double least = v.min().item<double>(); least < 0)
     throw Error("prior.variances", fmt::format("{}, but at least 0 is needed", least));
   const int64_t count = m.size(0);
-  return {
-      means.sizes().slice(1).vec(),
-      Components::make(
-          {log_weights(weights, count), m, {}, v.flatten(1), at::zeros({count}, at::kDouble), {}, nullptr})};
+  return {means.sizes().slice(1).vec(),
+          Components::make(
+              {log_weights(weights, count), m, {}, v.flatten(1), at::zeros({count}, at::kDouble), {}})};
 }
 
 MixturePrior MixturePrior::full(const Tensor& weights, const Tensor& means, const Tensor& covariances) {
@@ -142,13 +141,10 @@ MixturePrior MixturePrior::full(const Tensor& weights, const Tensor& means, cons
                               least));
     }
   }
-  return {means.sizes().slice(1).vec(), Components::make({log_weights(weights, count),
-                                                          m,
-                                                          basis,
-                                                          value.clamp_min(0),
-                                                          at::zeros({count}, at::kDouble),
-                                                          {},
-                                                          nullptr})};
+  return {
+      means.sizes().slice(1).vec(),
+      Components::make(
+          {log_weights(weights, count), m, basis, value.clamp_min(0), at::zeros({count}, at::kDouble), {}})};
 }
 
 MixturePrior MixturePrior::low_rank(const Tensor& weights, const Tensor& means, const Tensor& factors,
@@ -169,8 +165,7 @@ MixturePrior MixturePrior::low_rank(const Tensor& weights, const Tensor& means, 
                                                           basis,
                                                           value.clamp_min(0) + isotropic_part.unsqueeze(1),
                                                           isotropic_part,
-                                                          {},
-                                                          nullptr})};
+                                                          {}})};
 }
 
 int64_t MixturePrior::components() const {
@@ -303,6 +298,14 @@ std::optional<Tensor> MixturePrior::fast_mean(const Tensor& x, const Tensor& sig
     return std::nullopt;
   }
   const Tensor rows = x.flatten(1).contiguous();
+  const double level_sigma = sigma.item<double>();
+  if (x.scalar_type() == at::kFloat && components_->levels && level_sigma > 0) {
+    if (const auto level = components_->levels->at(level_sigma)) {
+      const Tensor mean = at::empty_like(rows);
+      level->mean(rows.data_ptr<float>(), rows.size(0), mean.data_ptr<float>());
+      return mean.reshape(x.sizes());
+    }
+  }
   const auto run = [&](auto zero) {
     using Value = decltype(zero);
     const auto level =

@@ -5,6 +5,8 @@
 
 namespace tweedie {
 
+class MixtureLevels;
+
 // Sigma_k = U_k diag(value_k) U_k^T + rest_k (I - U_k U_k^T), U_k (d, r) orthonormal; value may be below
 // rest.
 struct MixturePrior::Components {
@@ -13,8 +15,10 @@ struct MixturePrior::Components {
   Tensor basis;  // (d, K r): U_1, U_2, ... side by side; undefined: r = 0, or r = d and the coordinate axes
   Tensor value;  // (K, r)
   Tensor rest;   // (K)
-  Tensor projected;                          // (K, r): U_k^T m_k, set by make()
-  std::shared_ptr<const Components> single;  // the same in float32, where that is exact enough; set by make()
+  Tensor projected;  // (K, r): U_k^T m_k, set by make()
+  std::shared_ptr<const Components> single =
+      nullptr;  // the same in float32, where that is exact enough; set by make()
+  std::shared_ptr<MixtureLevels> levels = nullptr;  // of full covariances; set by make()
 
   int64_t count() const { return mean.size(0); }
   int64_t dimension() const { return mean.size(1); }

@@ -42,7 +42,7 @@ class MixturePosterior final : public ExactPosterior {
     means.reserve(components_.size());
     for (const auto& component : components_) means.push_back(component.mean(row).flatten());
     auto components = MixturePrior::Components::make(
-        {log_joint(row)[0], at::stack(means), basis_, value_, prior_.components_->rest, {}, nullptr});
+        {log_joint(row)[0], at::stack(means), basis_, value_, prior_.components_->rest, {}});
     return std::shared_ptr<const MixturePrior>(new MixturePrior(prior_.shape(), std::move(components)));
   }
 

@@ -41,7 +41,7 @@ Workload score_full(const BenchSettings& settings) {
   const auto like = make_mixture_problem(d, dy, Noise(11)).prior;
   const Tensor factor = Noise(13).normal({components, d, d}, at::kDouble) / std::sqrt(2.0 * d);
   const Tensor covariance = 0.6 * at::eye(d, at::kDouble) + at::matmul(factor, factor.transpose(1, 2));
-  const double products = 2 * 2 * static_cast<double>(components * d * d);
+  const double products = 2 * static_cast<double>(components * d * d);
   return scoring(
       std::make_shared<MixturePrior>(MixturePrior::full(like->weights(), like->means(), covariance)), 16,
       products, settings);
