@@ -19,7 +19,7 @@ int64_t product(at::IntArrayRef shape) {
 
 int64_t rows_together(at::IntArrayRef shape) {
   constexpr int64_t numbers = 8192;
-  return std::clamp<int64_t>(numbers / std::max<int64_t>(1, product(shape)), 16, 128) / 16 * 16;
+  return std::clamp<int64_t>(numbers / std::max<int64_t>(1, product(shape)), 16, 256) / 16 * 16;
 }
 
 Shape with_batch(int64_t batch, at::IntArrayRef shape) {

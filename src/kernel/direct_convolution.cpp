@@ -194,14 +194,35 @@ int64_t DirectConvolution::scratch_numbers() const {
   return numbers_of(state_->forward.desc.scratchpad_desc());
 }
 
+namespace {
+
+// What a thread hands to a primitive: made once, since making them takes as long as a small layer.
+std::unordered_map<int, memory>& arguments_of(const ForwardPrimitive& forward) {
+  thread_local std::unordered_map<const ForwardPrimitive*, std::unordered_map<int, memory>> mine;
+  auto& result = mine[&forward];
+  if (result.empty()) {
+    const auto& desc = forward.desc;
+    result = {{DNNL_ARG_SRC, at(desc.src_desc(), nullptr)},
+              {DNNL_ARG_WEIGHTS, {}},
+              {DNNL_ARG_BIAS, at(desc.bias_desc(), nullptr)},
+              {DNNL_ARG_DST, at(desc.dst_desc(), nullptr)},
+              {DNNL_ARG_SCRATCHPAD, at(desc.scratchpad_desc(), nullptr)}};
+  }
+  return result;
+}
+
+}  // namespace
+
 void DirectConvolution::run(const Bfloat16* x, const float* bias, void* y, float* scratch) const {
   const OnThisThreadAlone alone;
-  const auto& desc = state_->forward.desc;
-  state_->forward.primitive.execute(stream(), {{DNNL_ARG_SRC, at(desc.src_desc(), x)},
-                                               {DNNL_ARG_WEIGHTS, state_->weights},
-                                               {DNNL_ARG_BIAS, at(desc.bias_desc(), bias)},
-                                               {DNNL_ARG_DST, at(desc.dst_desc(), y)},
-                                               {DNNL_ARG_SCRATCHPAD, at(desc.scratchpad_desc(), scratch)}});
+  auto& arguments = arguments_of(state_->forward);
+  arguments[DNNL_ARG_SRC].set_data_handle(const_cast<Bfloat16*>(x));
+  arguments[DNNL_ARG_WEIGHTS] = state_->weights;
+  arguments[DNNL_ARG_BIAS].set_data_handle(const_cast<float*>(bias));
+  arguments[DNNL_ARG_DST].set_data_handle(y);
+  arguments[DNNL_ARG_SCRATCHPAD].set_data_handle(scratch);
+  state_->forward.primitive.execute(stream(), arguments);
+  arguments[DNNL_ARG_WEIGHTS] = {};
 }
 
 struct DirectKernelGradient::State {

@@ -104,10 +104,133 @@ class DirectConvolutions final : public ConvolutionBase<Bfloat16> {
   Once<DirectConvolution> forward_, adjoint_;
 };
 
+// 1 x 1 on single pixels, which is a layer of an MLP: a block of rows is multiplied as one image, the last
+// one filled up with zeros, so that a row's bits do not depend on how many there are.
+class VectorProducts final : public ConvolutionBase<Bfloat16> {
+ public:
+  VectorProducts(const Value& x, const Convolution& convolution) : ConvolutionBase<Bfloat16>(x, convolution) {
+    in_place = place_of_addend();
+  }
+
+  void forward(const Frame<Bfloat16>& frame) const override {
+    const bool each = convolution_.modulation && frame.modulation_row != 0;
+    const bool added = each || convolution_.addend;
+    const DirectConvolution& layer = (added ? added_ : plain_).get([&] {
+      return DirectConvolution::forward(block_of(x(), block_rows), convolution_.weight.data, convolution_.out,
+                                        1, added ? OutputKind::added_bfloat16 : OutputKind::bfloat16);
+    });
+    const int64_t in = x().size.lanes(), out = output.size.lanes();
+    Scratch scratch(Scratch::sum(
+        {in_floats(block_rows * in), in_floats(block_rows * out), out, layer.scratch_numbers()}));
+    Bfloat16 *z = take_halves(scratch, block_rows * in), *sum = take_halves(scratch, block_rows * out);
+    float *offset = scratch.take(out), *work = scratch.take(layer.scratch_numbers());
+    std::copy(bias_.begin(), bias_.end(), offset);
+    if (convolution_.modulation && !each) {
+      const float* more = frame.modulation + *convolution_.modulation;
+      for (int64_t c = 0; c < convolution_.out; ++c) offset[c] += more[c];
+    }
+    for_each_block(frame, [&](int64_t row, int64_t rows) {
+      const bool whole = rows == block_rows;
+      Bfloat16 *to = frame.value(output, row), *y = whole ? to : sum;
+      if (convolution_.addend && frame.value(*convolution_.addend, row) != y)
+        std::copy_n(frame.value(*convolution_.addend, row), rows * out, y);
+      if (each) modulate(frame, row, rows, y);
+      layer.run(input(frame, row, rows, z), offset, y, work);
+      if (!whole) std::copy_n(y, rows * out, to);
+    });
+  }
+
+  void backward(Frame<Bfloat16>& frame) const override {
+    addend_and_bias_gradients(frame);
+    modulation_gradient(frame);
+    if (frame.parameter_gradients[convolution_.weight.index] != nullptr) weight_gradient(frame);
+    if (frame.gradients[x().index] == nullptr && before_.nothing()) return;
+    input_gradient(frame);
+  }
+
+ private:
+  static constexpr int64_t block_rows = 64;
+
+  static ImageSize block_of(const Value& value, int64_t rows) { return {1, rows, value.size.channels}; }
+
+  template <class Work>
+  void for_each_block(const Frame<Bfloat16>& frame, Work work) const {
+    for (int64_t row = 0; row < frame.rows; row += block_rows)
+      work(row, std::min(block_rows, frame.rows - row));
+  }
+
+  // activation(x) of some rows, and zeros behind them up to a block
+  const Bfloat16* input(const Frame<Bfloat16>& frame, int64_t row, int64_t rows, Bfloat16* z) const {
+    const Bfloat16* from = frame.value(x(), row);
+    if (rows == block_rows && before_.nothing()) return from;
+    activate(frame, row, rows, z);
+    std::fill(z + rows * x().size.lanes(), z + block_rows * x().size.lanes(), Bfloat16{});
+    return z;
+  }
+  void activate(const Frame<Bfloat16>& frame, int64_t row, int64_t rows, Bfloat16* z) const {
+    const ImageSize size = block_of(x(), rows);
+    Before<Bfloat16>(size, {}, convolution_.activation)
+        .apply(frame, frame.value(x(), row), row, ImageView<Bfloat16>::of(z, size));
+  }
+
+  // y = (or +=) the modulation of each row
+  void modulate(const Frame<Bfloat16>& frame, int64_t row, int64_t rows, Bfloat16* y) const {
+    const int64_t out = output.size.lanes();
+    std::vector<float> more(static_cast<size_t>(out), 0.0F);
+    for (int64_t i = 0; i < rows; ++i) {
+      const float* from = frame.modulation + (row + i) * frame.modulation_row + *convolution_.modulation;
+      std::copy_n(from, convolution_.out, more.data());
+      add_numbers(more.data(), out, convolution_.addend.has_value(), y + i * out);
+    }
+  }
+
+  void weight_gradient(Frame<Bfloat16>& frame) const {
+    const DirectKernelGradient gradient(block_of(x(), frame.rows), convolution_.out, 1, 1);
+    const int64_t numbers = before_.nothing() ? 0 : frame.rows * x().size.lanes();
+    Scratch scratch(Scratch::sum({in_floats(numbers), gradient.scratch_numbers()}));
+    Bfloat16* z = take_halves(scratch, numbers);
+    if (!before_.nothing()) activate(frame, 0, frame.rows, z);
+    gradient.add(before_.nothing() ? frame.value(x()) : z, output_gradient(frame),
+                 frame.parameter_gradients[convolution_.weight.index],
+                 scratch.take(gradient.scratch_numbers()));
+  }
+
+  void input_gradient(Frame<Bfloat16>& frame) const {
+    const DirectConvolution& layer = adjoint_.get([&] {
+      return DirectConvolution::adjoint(block_of(output, block_rows), convolution_.weight.data,
+                                        x().size.channels, 1, OutputKind::float32);
+    });
+    const bool wanted = frame.gradients[x().index] != nullptr;
+    const auto [dx, add] = wanted ? frame.begin_gradient(x()) : Frame<Bfloat16>::Gradient{nullptr, false};
+    const int64_t in = x().size.lanes(), out = output.size.lanes();
+    Scratch scratch(
+        Scratch::sum({in_floats(block_rows * out), block_rows * in, in, layer.scratch_numbers()}));
+    Bfloat16* dy_block = take_halves(scratch, block_rows * out);
+    float *dz = scratch.take(block_rows * in), *no_bias = scratch.take(in),
+          *work = scratch.take(layer.scratch_numbers());
+    std::fill_n(no_bias, in, 0.0F);
+    for_each_block(frame, [&, dx = dx, add = add](int64_t row, int64_t rows) {
+      const Bfloat16* dy = output_gradient(frame, row);
+      if (rows < block_rows) {
+        std::copy_n(dy, rows * out, dy_block);
+        std::fill(dy_block + rows * out, dy_block + block_rows * out, Bfloat16{});
+        dy = dy_block;
+      }
+      layer.run(dy, no_bias, dz, work);
+      Before<Bfloat16>(block_of(x(), rows), {}, convolution_.activation)
+          .gradient(frame, frame.value(x(), row), row, dz, add, dx == nullptr ? nullptr : dx + row * in);
+    });
+  }
+
+  Once<DirectConvolution> plain_, added_, adjoint_;
+};
+
 }  // namespace
 
 template <>
 std::unique_ptr<Operation<Bfloat16>> make_convolution(const Value& x, const Convolution& convolution) {
+  if (convolution.kernel == 1 && x.size.pixels() == 1 && !convolution.norm)
+    return std::make_unique<VectorProducts>(x, convolution);
   return std::make_unique<DirectConvolutions>(x, convolution);
 }
 

@@ -128,6 +128,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Layer{"LargeImage", 1, 4, 68, 33, 30, 3, 4}, Layer{"Wide", 2, 96, 70, 9, 8, 3, 32},
                     Layer{"Pointwise", 3, 12, 20, 7, 5, 1, 3},
                     Layer{"PointwisePixel", 19, 32, 64, 1, 1, 1, 8},
+                    Layer{"ManyPixels", 150, 12, 20, 1, 1, 1, 3},
                     Layer{"PointwiseOneLevel", 2, 4, 4, 3, 2, 1, 4, true}),
     [](const auto& info) { return info.param.name; });
 
@@ -188,8 +189,7 @@ TEST_P(PlannedConvolution, IsTheSameWithoutMemory) {
       EXPECT_TRUE(at::equal(again.of_inputs[i], kept.of_inputs[i])) << "gradient of input " << i;
   };
   expect_same([&](const std::vector<Tensor>& v) { return planned<float>(v); });
-  if (cpu_has_bfloat16())
-    expect_same([&](const std::vector<Tensor>& v) { return planned<Bfloat16>(v); });
+  if (cpu_has_bfloat16()) expect_same([&](const std::vector<Tensor>& v) { return planned<Bfloat16>(v); });
 }
 
 struct Step {

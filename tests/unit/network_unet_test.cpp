@@ -1,4 +1,7 @@
+#include "core/workers.h"
 #include "network_tiny.h"
+
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 
@@ -91,6 +94,37 @@ TEST_P(EveryNetwork, DerivativeIsThatOfFiniteDifferences) {
     EXPECT_LT(max_difference(ours.mean, at_x.mean), allowed * at_x.mean.abs().max().item<double>());
     EXPECT_LT(max_difference(ours.vjp(v.to(at::kFloat)), vjp), allowed * vjp.abs().max().item<double>());
   }
+}
+
+// What training takes: gradients of the weights in float32, whatever the network computes in. All rows' noise
+// levels differ, and there are more rows than go together.
+TEST_P(EveryNetwork, GradientsOfWeightsAreThoseInFloat64) {
+  const at::AutoGradMode gradients(true);
+  const Tensor x = normal(batch(70), 5), c_noise = normal({70}, 6), v = normal(batch(70), 7);
+  const auto gradient = [&](at::ScalarType weights_dtype, at::ScalarType dtype) {
+    std::vector<Tensor> leaves;
+    const Weights weights = perturbed(*network).to(at::kCPU, weights_dtype);
+    for (const Tensor& t : weights.tensors()) leaves.push_back(t.detach().requires_grad_());
+    const auto bound = network->bind(weights.with(leaves), dtype);
+    const Tensor y = bound(x.to(weights_dtype), c_noise.to(weights_dtype));
+    std::vector<Tensor> flat;
+    for (const Tensor& t : torch::autograd::grad({(y * v).sum()}, leaves)) {
+      EXPECT_EQ(t.scalar_type(), weights_dtype);
+      flat.push_back(t.flatten().to(at::kDouble));
+    }
+    return at::cat(flat);
+  };
+  const Tensor truth = gradient(at::kDouble, at::kDouble);
+  const auto error = [&](const Tensor& ours) {
+    return ((ours - truth).norm() / truth.norm()).item<double>();
+  };
+  const double f32 = error(gradient(at::kFloat, at::kFloat)),
+               bf16 = error(gradient(at::kFloat, at::kBFloat16));
+  EXPECT_LT(f32, 2e-5);
+  // A network that makes much of rounding in float32 does so in bfloat16, which rounds 2^15 times as
+  // coarsely.
+  EXPECT_LT(bf16, std::max(0.03, 0x1p15 * f32));
+  if (cpu_has_bfloat16()) EXPECT_GT(bf16, 1e-4);
 }
 
 // By hand, multiply-adds counted as 2: embeddings 4x16 + 16x16; stem and head 1x4x9 on 4 pixels; blocks down
