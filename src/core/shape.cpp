@@ -17,9 +17,10 @@ int64_t product(at::IntArrayRef shape) {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
 }
 
-int64_t rows_together(at::IntArrayRef shape) {
+int64_t rows_together(at::IntArrayRef shape, at::Device device) {
   constexpr int64_t numbers = 8192;
-  return std::clamp<int64_t>(numbers / std::max<int64_t>(1, product(shape)), 16, 256) / 16 * 16;
+  const int64_t rows = std::clamp<int64_t>(numbers / std::max<int64_t>(1, product(shape)), 16, 256) / 16 * 16;
+  return device.is_cuda() ? 16 * rows : rows;
 }
 
 Shape with_batch(int64_t batch, at::IntArrayRef shape) {

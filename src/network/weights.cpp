@@ -1,3 +1,4 @@
+#include "network/cuda_graph.h"
 #include "tweedie/error.h"
 #include "tweedie/network.h"
 
@@ -60,7 +61,9 @@ Network::Bound Network::bind(const Weights& weights, at::ScalarType dtype) const
 
 NetworkPredictor::NetworkPredictor(std::shared_ptr<const Network> network, const Weights& weights)
     : network_(std::move(network)),
-      bound_(network_->bind(weights, weights.tensors().front().scalar_type())) {}
+      bound_(network_->bind(weights, weights.tensors().front().scalar_type())) {
+  if (weights.tensors().front().is_cuda()) bound_ = replayed(std::move(bound_));
+}
 
 Tensor NetworkPredictor::predict(const Tensor& x_t, const Tensor& t) const {
   // One embedding serves all rows of one noise level. That they have one is for the caller to say, by stride

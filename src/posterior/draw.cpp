@@ -50,7 +50,7 @@ Tensor draw_slices(const std::function<Tensor(const Slice&)>& walk, int64_t step
                    const DrawOptions& options, RunRecord* record) {
   if (draws < 1) throw Error("draws", fmt::format("{}: at least 1 is needed", draws));
   if (cases < 1) throw Error("measurement.y", "no cases: at least 1 is needed");
-  const int64_t slice_rows = options.slice_rows.value_or(rows_together(shape));
+  const int64_t slice_rows = options.slice_rows.value_or(rows_together(shape, options.device));
   if (slice_rows < 1) throw Error("slice_rows", fmt::format("{}: at least 1 is needed", slice_rows));
   const std::vector<Rows> slices = make_slices(draws, cases, slice_rows);
   const Tensor result = at::empty(with_batch(draws * cases, shape), at::TensorOptions().dtype(options.dtype));
@@ -60,10 +60,13 @@ Tensor draw_slices(const std::function<Tensor(const Slice&)>& walk, int64_t step
   int64_t done = 0;
   bool stopped = false;
   std::optional<int64_t> non_finite;
-  const auto report = [&](const Tensor& x, int64_t step) {
-    const bool finite = x.isfinite().all().item<bool>();
+  const auto note = [&](const Tensor& finite, int64_t step) {
+    if (finite.item<bool>()) return;
     const std::lock_guard lock(mutex);
-    if (!finite) non_finite = std::min(non_finite.value_or(step), step);
+    non_finite = std::min(non_finite.value_or(step), step);
+  };
+  const auto report = [&] {
+    const std::lock_guard lock(mutex);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     const double rate = static_cast<double>(++done * slice_rows) / seconds;
     if (observer && !stopped)
@@ -84,9 +87,20 @@ Tensor draw_slices(const std::function<Tensor(const Slice&)>& walk, int64_t step
       ids.push_back(static_cast<uint64_t>(c) << 32 | static_cast<uint64_t>(d));
     }
     int64_t step = 0;
-    const Slice slice(std::move(row_cases), places, noise.rows(std::move(ids)),
-                      [&](const Tensor& x) { report(x, ++step); });
+    std::vector<Tensor> on_device;  // read when all is done: a step does not wait for the device
+    const Slice slice(std::move(row_cases), places, noise.rows(std::move(ids)), [&](const Tensor& x) {
+      const Tensor finite = x.isfinite().all();
+      if (finite.is_cpu()) {
+        note(finite, ++step);
+      } else {
+        on_device.push_back(finite);
+      }
+      report();
+    });
     const Tensor x = walk(slice).to(at::kCPU, options.dtype);
+    if (!on_device.empty()) {
+      for (const Tensor& finite : at::stack(on_device).to(at::kCPU).unbind()) note(finite, ++step);
+    }
     // Slices write to rows of their own.
     result.index_copy_(0, at::tensor(targets), x.index_select(0, at::tensor(places)));
   });

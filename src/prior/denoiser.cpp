@@ -26,7 +26,8 @@ Tensor broadcastable(const Denoiser& denoiser, const Tensor& x, const Tensor& si
   }
   const Tensor values = sigma.to(x.options());
   if (sigma.dim() == 0) {
-    const double value = values.item<double>();
+    // As it comes: on a GPU, reading what has been sent there would wait for all before it.
+    const double value = sigma.to(x.scalar_type()).item<double>();
     if (!(value > 0 && std::isfinite(value)))
       throw Error("denoiser.sigma", fmt::format("{}, but a finite noise level above 0 is needed", value));
     return values;

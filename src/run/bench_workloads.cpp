@@ -41,7 +41,7 @@ Prior make_prior(const BenchNetwork& bench, const BenchSettings& settings) {
 
 Workload in_slices(const std::function<std::shared_ptr<const Denoiser>(int64_t)>& denoiser_of, int64_t slices,
                    const Shape& shape, double flops_per_row, const BenchSettings& settings) {
-  const int64_t slice_rows = rows_together(shape);
+  const int64_t slice_rows = rows_together(shape, settings.device);
   std::vector<std::shared_ptr<const Denoiser>> denoisers;
   std::vector<Tensor> x;
   for (int64_t i = 0; i < slices; ++i) {
@@ -57,7 +57,7 @@ Workload in_slices(const std::function<std::shared_ptr<const Denoiser>(int64_t)>
 }
 
 int64_t slices_of(const BenchNetwork& bench, const BenchSettings& settings) {
-  return std::max(bench.batch / rows_together(bench.shape), 2 * settings.workers->threads());
+  return std::max(bench.batch / rows_together(bench.shape, settings.device), 2 * settings.workers->threads());
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ template <class Guidance>
 Workload guided_by(const Guidance& guidance, const BenchNetwork& bench, const BenchSettings& settings) {
   const Prior prior = make_prior(bench, settings);
   const GaussianLikelihood likelihood(make_mask(random_mask(bench.shape, 0.25, Noise(2))), 0.05);
-  const int64_t slice_rows = rows_together(bench.shape);
+  const int64_t slice_rows = rows_together(bench.shape, settings.device);
   const auto guided = [&](int64_t slice, Tally* tally) {
     const Tensor y = Noise(100 + slice)
                          .normal(with_batch(slice_rows, likelihood.forward().codomain()), at::kFloat)

@@ -133,7 +133,7 @@ struct Trainer::Implementation {
 
   // Mean gradient over the batch of the given step, in float32, and the mean loss.
   BatchGradient batch_gradient(int64_t step) {
-    const int64_t batch = options.batch, rows_each = rows_together(network->shape());
+    const int64_t batch = options.batch, rows_each = rows_together(network->shape(), device);
     const int64_t slices = (batch + rows_each - 1) / rows_each;
     std::vector<int64_t> indices(batch);
     for (int64_t i = 0; i < batch; ++i) indices[i] = image(step * batch + i);
