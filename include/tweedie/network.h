@@ -79,9 +79,9 @@ struct UNetOptions {
 
 using NetworkOptions = std::variant<UNetOptions, MlpOptions>;
 
-// The bytes that networks on the CPU may keep for derivatives at a time, in all threads together; 0: a quarter
-// of the machine's memory. What would take more is computed a second time when it is differentiated, with the
-// same bits.
+// The bytes that networks on the CPU may keep for derivatives at a time, in all threads together; 0: a
+// quarter of the machine's memory. What would take more is computed a second time when it is differentiated,
+// with the same bits.
 void limit_kept_memory(int64_t bytes);
 
 // A network with its weights, which it computes in the dtype of, as what the adapters take. Input and output

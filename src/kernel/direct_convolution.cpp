@@ -99,6 +99,24 @@ Backward::primitive_desc backward_desc(const memory::desc& x, const memory::desc
 #endif
 }
 
+// From one order of the same numbers to another
+class Reorder {
+ public:
+  Reorder() = default;
+  Reorder(const memory::desc& from, const memory::desc& to)
+      : desc_(engine(), from, engine(), to, attributes(false)), primitive_(desc_) {}
+  void run(memory from, memory to) const {
+    memory scratch(desc_.scratchpad_desc(), engine());
+    primitive_.execute(stream(), {{DNNL_ARG_FROM, std::move(from)},
+                                  {DNNL_ARG_TO, std::move(to)},
+                                  {DNNL_ARG_SCRATCHPAD, std::move(scratch)}});
+  }
+
+ private:
+  dnnl::reorder::primitive_desc desc_;
+  dnnl::reorder primitive_;
+};
+
 // Making a primitive takes longer than running it, and layers of the same sizes share one.
 template <class Primitive, class Key>
 const Primitive& made_once(const Key& key) {
@@ -124,9 +142,11 @@ struct ForwardPrimitive {
                         images(1, s.out, s, type), s.kernel / 2,
                         attributes(key.output == OutputKind::added_bfloat16));
     primitive = Forward(desc);
+    pack = Reorder(kernels(s, Type::f32, Tag::ohwi), desc.weights_desc());
   }
   Forward::primitive_desc desc;
   Forward primitive;
+  Reorder pack;
 };
 
 struct BackwardKey {
@@ -144,12 +164,11 @@ struct BackwardPrimitive {
                                    {{s.out}, Type::f32, Tag::x}, y, s.kernel / 2, attributes(false));
     desc = backward_desc(x, weight, y, s.kernel / 2, hint);
     primitive = Backward(desc);
-    to_rows = dnnl::reorder(dnnl::reorder::primitive_desc(
-        engine(), desc.diff_weights_desc(), engine(), kernels(s, Type::f32, Tag::ohwi), attributes(false)));
+    to_rows = Reorder(desc.diff_weights_desc(), kernels(s, Type::f32, Tag::ohwi));
   }
   Backward::primitive_desc desc;
   Backward primitive;
-  dnnl::reorder to_rows;
+  Reorder to_rows;
 };
 
 }  // namespace
@@ -164,8 +183,7 @@ DirectConvolution DirectConvolution::make(const ConvolutionSize& size, const std
   const auto& forward = made_once<ForwardPrimitive>(ForwardKey{size, output});
   const OnThisThreadAlone alone;
   memory packed(forward.desc.weights_desc(), engine());
-  memory given = at(kernels(size, Type::f32, Tag::ohwi), weight.data());
-  dnnl::reorder(given, packed).execute(stream(), given, packed);
+  forward.pack.run(at(kernels(size, Type::f32, Tag::ohwi), weight.data()), packed);
   return DirectConvolution(std::make_shared<const State>(State{forward, std::move(packed)}));
 }
 
@@ -254,8 +272,7 @@ void DirectKernelGradient::add(const Bfloat16* x, const Bfloat16* dy, float* gra
                                                 {DNNL_ARG_DIFF_DST, at(desc.diff_dst_desc(), dy)},
                                                 {DNNL_ARG_DIFF_WEIGHTS, sums},
                                                 {DNNL_ARG_SCRATCHPAD, at(desc.scratchpad_desc(), scratch)}});
-  memory in_rows = at(kernels(s, Type::f32, Tag::ohwi), rows);
-  state_->backward.to_rows.execute(stream(), {{DNNL_ARG_FROM, sums}, {DNNL_ARG_TO, in_rows}});
+  state_->backward.to_rows.run(sums, at(kernels(s, Type::f32, Tag::ohwi), rows));
   const int64_t taps = s.kernel * s.kernel;
   add_channels(rows, {s.in, 0}, out_ * taps, in_, gradient, {in_, 0});
 }

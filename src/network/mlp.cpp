@@ -101,10 +101,14 @@ class Mlp final : public Network {
     return
         [this, weights, plan = std::shared_ptr<const Plan<E>>(plan)](const Tensor& x, const Tensor& c_noise) {
           const Tensor embedding = layers::sinusoidal_embedding(c_noise, embedding_size).to(at::kFloat);
-          std::vector<Tensor> modulation;
-          for (const Layer& layer : layers_) modulation.push_back(layer.embed(weights, embedding));
+          std::vector<Tensor> weight, bias;  // of all layers, for one product
+          for (const Layer& layer : layers_) {
+            weight.push_back(weights[layer.embed.name + ".weight"]);
+            bias.push_back(weights[layer.embed.name + ".bias"]);
+          }
+          const Tensor modulation = at::linear(embedding, at::cat(weight), at::cat(bias));
           const Tensor rows = x.to(at::kFloat).reshape({x.size(0), stem_.in, 1, 1});
-          const Tensor y = run_plan(plan, buffers_, rows, at::cat(modulation, 1));
+          const Tensor y = run_plan(plan, buffers_, rows, modulation);
           return y.reshape(x.sizes()).to(x.scalar_type());
         };
   }

@@ -134,7 +134,19 @@ class Once {
 
 template <class E>
 class ConvolutionBase : public Operation<E> {
+ public:
+  void backward(Frame<E>& frame) const final {
+    addend_and_bias_gradients(frame);
+    modulation_gradient(frame);
+    if (frame.parameter_gradients[convolution_.weight.index] != nullptr) weight_gradient(frame);
+    if (frame.gradients[x().index] != nullptr || !before_.nothing()) input_gradient(frame);
+  }
+
  protected:
+  // Of the weights; of x and of what precedes the convolution
+  virtual void weight_gradient(Frame<E>& frame) const = 0;
+  virtual void input_gradient(Frame<E>& frame) const = 0;
+
   using Operation<E>::in_place;
   using Operation<E>::inputs;
   using Operation<E>::kept;

@@ -46,14 +46,6 @@ class DirectConvolutions final : public ConvolutionBase<Bfloat16> {
     }
   }
 
-  void backward(Frame<Bfloat16>& frame) const override {
-    addend_and_bias_gradients(frame);
-    modulation_gradient(frame);
-    if (frame.parameter_gradients[convolution_.weight.index] != nullptr) weight_gradient(frame);
-    if (frame.gradients[x().index] == nullptr && before_.nothing()) return;
-    input_gradient(frame);
-  }
-
  private:
   // What is convolved: x itself, or z with what precedes done to it
   const Bfloat16* input(const Frame<Bfloat16>& frame, int64_t row, Bfloat16* z) const {
@@ -71,7 +63,7 @@ class DirectConvolutions final : public ConvolutionBase<Bfloat16> {
     return sum;
   }
 
-  void weight_gradient(Frame<Bfloat16>& frame) const {
+  void weight_gradient(Frame<Bfloat16>& frame) const override {
     const DirectKernelGradient gradient(x().size, convolution_.out, convolution_.kernel, frame.rows);
     const int64_t numbers = before_.nothing() ? 0 : x().size.numbers();
     Scratch scratch(Scratch::sum({in_floats(frame.rows * numbers), gradient.scratch_numbers()}));
@@ -82,7 +74,7 @@ class DirectConvolutions final : public ConvolutionBase<Bfloat16> {
                  scratch.take(gradient.scratch_numbers()));
   }
 
-  void input_gradient(Frame<Bfloat16>& frame) const {
+  void input_gradient(Frame<Bfloat16>& frame) const override {
     const DirectConvolution& layer = adjoint_.get([&] {
       return DirectConvolution::adjoint(output.size, convolution_.weight.data, x().size.channels,
                                         convolution_.kernel, OutputKind::float32);
@@ -140,14 +132,6 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
     });
   }
 
-  void backward(Frame<Bfloat16>& frame) const override {
-    addend_and_bias_gradients(frame);
-    modulation_gradient(frame);
-    if (frame.parameter_gradients[convolution_.weight.index] != nullptr) weight_gradient(frame);
-    if (frame.gradients[x().index] == nullptr && before_.nothing()) return;
-    input_gradient(frame);
-  }
-
  private:
   static constexpr int64_t block_rows = 64;
 
@@ -184,7 +168,7 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
     }
   }
 
-  void weight_gradient(Frame<Bfloat16>& frame) const {
+  void weight_gradient(Frame<Bfloat16>& frame) const override {
     const DirectKernelGradient gradient(block_of(x(), frame.rows), convolution_.out, 1, 1);
     const int64_t numbers = before_.nothing() ? 0 : frame.rows * x().size.lanes();
     Scratch scratch(Scratch::sum({in_floats(numbers), gradient.scratch_numbers()}));
@@ -195,7 +179,7 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
                  scratch.take(gradient.scratch_numbers()));
   }
 
-  void input_gradient(Frame<Bfloat16>& frame) const {
+  void input_gradient(Frame<Bfloat16>& frame) const override {
     const DirectConvolution& layer = adjoint_.get([&] {
       return DirectConvolution::adjoint(block_of(output, block_rows), convolution_.weight.data,
                                         x().size.channels, 1, OutputKind::float32);

@@ -26,14 +26,6 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
     });
   }
 
-  void backward(Frame<float>& frame) const override {
-    addend_and_bias_gradients(frame);
-    modulation_gradient(frame);
-    if (frame.parameter_gradients[convolution_.weight.index] != nullptr) weight_gradient(frame);
-    if (frame.gradients[x().index] == nullptr && before_.nothing()) return;
-    input_gradient(frame);
-  }
-
  private:
   // Images that are multiplied together: as one that has the pixels of all
   struct Stack {
@@ -78,7 +70,7 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
     }
   }
 
-  void weight_gradient(Frame<float>& frame) const {
+  void weight_gradient(Frame<float>& frame) const override {
     const int64_t channels = x().size.channels, in = x().size.lanes(), out = convolution_.out;
     std::vector<float> sums(static_cast<size_t>(out * in));
     for_each_stack(frame, [&](const Stack& stack, float* z) {
@@ -90,7 +82,7 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
     add_channels(sums.data(), {in, 0}, out, channels, to, {channels, 0});
   }
 
-  void input_gradient(Frame<float>& frame) const {
+  void input_gradient(Frame<float>& frame) const override {
     const PackedMatrix& matrix = adjoint_.get([&] {
       const int64_t in = x().size.channels;
       return PackedMatrix(convolution_.weight.data, in, 1, convolution_.out, in);

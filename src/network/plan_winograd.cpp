@@ -28,13 +28,6 @@ class WinogradConvolution final : public ConvolutionBase<float> {
     convolve(kernel, 0, frame.rows, fill, bias_.data(), addend, frame.value(output));
   }
 
-  void backward(Frame<float>& frame) const override {
-    addend_and_bias_gradients(frame);
-    if (frame.parameter_gradients[convolution_.weight.index] != nullptr) weight_gradient(frame);
-    if (frame.gradients[x().index] == nullptr && before_.nothing()) return;
-    input_gradient(frame);
-  }
-
  private:
   // Fills the middle of a padded image with that of a row.
   using Fill = std::function<void(int64_t row, ImageView<float> to)>;
@@ -114,7 +107,7 @@ class WinogradConvolution final : public ConvolutionBase<float> {
   }
 
   // Some images at a time, so that dz stays in the cache until it is used.
-  void input_gradient(Frame<float>& frame) const {
+  void input_gradient(Frame<float>& frame) const override {
     const WinogradKernel& kernel = adjoint_.get([&] {
       return WinogradKernel::adjoint(convolution_.weight.data, convolution_.out, x().size.channels);
     });
@@ -136,7 +129,7 @@ class WinogradConvolution final : public ConvolutionBase<float> {
     }
   }
 
-  void weight_gradient(Frame<float>& frame) const {
+  void weight_gradient(Frame<float>& frame) const override {
     const int64_t in = x().size.lanes(), out = output.size.lanes(), most = block_tiles(in + out);
     const int64_t in_padded = Padded::numbers(grid_, in), out_padded = Padded::numbers(grid_, out);
     const int64_t in_point = point_stride(most, in), out_point = point_stride(most, out);

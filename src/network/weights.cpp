@@ -60,8 +60,7 @@ Network::Bound Network::bind(const Weights& weights, at::ScalarType dtype) const
 }
 
 NetworkPredictor::NetworkPredictor(std::shared_ptr<const Network> network, const Weights& weights)
-    : network_(std::move(network)),
-      bound_(network_->bind(weights, weights.tensors().front().scalar_type())) {
+    : network_(std::move(network)), bound_(network_->bind(weights, weights.tensors().front().scalar_type())) {
   if (weights.tensors().front().is_cuda()) bound_ = replayed(std::move(bound_));
 }
 

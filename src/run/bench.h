@@ -44,7 +44,7 @@ struct BenchReport {
 // stop.
 BenchReport bench(const BenchOptions& options, const RunContext& context);
 
-// {"machine", "ceilings", "results", "warnings"}: docs/bench.md has the fields.
+// {"machine", "ceilings", "results", "warnings"}: docs/performance.md has the fields.
 Summary to_json(const BenchReport& report);
 
 }  // namespace tweedie

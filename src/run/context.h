@@ -18,7 +18,7 @@ struct RunContext {
   at::Device device = at::kCPU;                // for neural work
   Precision precision = Precision::automatic;  // of networks
   int64_t threads = 0;                         // 0: all cores
-  int64_t memory = 0;                          // bytes that particles may take, and networks keep; 0: no bound
+  int64_t memory = 0;  // bytes that particles may take, and networks keep; 0: no bound
   Observer observer;
 
   // dtype: of the sampler's state
