@@ -20,7 +20,7 @@ int64_t product(at::IntArrayRef shape) {
 int64_t rows_together(at::IntArrayRef shape, at::Device device) {
   constexpr int64_t numbers = 8192;
   const int64_t rows = std::clamp<int64_t>(numbers / std::max<int64_t>(1, product(shape)), 16, 256) / 16 * 16;
-  return device.is_cuda() ? 16 * rows : rows;
+  return device.is_cuda() ? 4 * rows : rows;
 }
 
 Shape with_batch(int64_t batch, at::IntArrayRef shape) {

@@ -18,7 +18,7 @@ Shape with_batch(int64_t batch, at::IntArrayRef shape);
 
 // Rows of this shape that walk or are learned from together on one thread: 16 images, more of what is
 // smaller, so that the work on them outweighs the calls around it while it stays in the core's cache. A GPU
-// takes 16 times as many.
+// takes 4 times as many.
 int64_t rows_together(at::IntArrayRef shape, at::Device device = at::kCPU);
 
 // Throws Error(place) unless x is (B, *shape).

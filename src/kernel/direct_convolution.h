@@ -1,8 +1,8 @@
 #pragma once
 // Convolutions of bfloat16 images with sums in float32, by oneDNN, on the calling thread alone: k x k, stride
 // 1, padded with zeros to the same size. oneDNN multiplies with the best that the processor has (AMX tiles,
-// AVX512-BF16), and may have nothing for a processor without (cpu_has_bfloat16). One image at a time, so that
-// an image's bits do not depend on those beside it.
+// AVX512-BF16), and may have nothing for a processor without (cpu_has_bfloat16). Values are of one image at a
+// time, so that an image's bits do not depend on those beside it.
 
 #include "kernel/image.h"
 

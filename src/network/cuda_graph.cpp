@@ -6,6 +6,7 @@
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 
 #include <map>
 #include <mutex>
@@ -61,6 +62,11 @@ class Replayed {
       result->y = bound_(result->x, result->c_noise);
       result->graph.capture_end();
     } catch (const c10::Error&) {
+      try {
+        result->graph.capture_end();  // what goes on after a failure must not be recorded
+      } catch (const c10::Error&) {
+      }
+      cudaGetLastError();
       return nullptr;
     }
     stream.synchronize();

@@ -105,9 +105,8 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
   }
 
   void forward(const Frame<Bfloat16>& frame) const override {
-    const bool each = convolution_.modulation && frame.modulation_row != 0;
-    const bool added = each || convolution_.addend;
-    const DirectConvolution& layer = (added ? added_ : plain_).get([&] {
+    const bool added = convolution_.modulation || convolution_.addend;
+    const DirectConvolution& layer = forward_.get([&] {
       return DirectConvolution::forward(block_of(x(), block_rows), convolution_.weight.data, convolution_.out,
                                         1, added ? OutputKind::added_bfloat16 : OutputKind::bfloat16);
     });
@@ -115,19 +114,14 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
     Scratch scratch(Scratch::sum(
         {in_floats(block_rows * in), in_floats(block_rows * out), out, layer.scratch_numbers()}));
     Bfloat16 *z = take_halves(scratch, block_rows * in), *sum = take_halves(scratch, block_rows * out);
-    float *offset = scratch.take(out), *work = scratch.take(layer.scratch_numbers());
-    std::copy(bias_.begin(), bias_.end(), offset);
-    if (convolution_.modulation && !each) {
-      const float* more = frame.modulation + *convolution_.modulation;
-      for (int64_t c = 0; c < convolution_.out; ++c) offset[c] += more[c];
-    }
+    float* work = scratch.take(layer.scratch_numbers());
     for_each_block(frame, [&](int64_t row, int64_t rows) {
       const bool whole = rows == block_rows;
       Bfloat16 *to = frame.value(output, row), *y = whole ? to : sum;
       if (convolution_.addend && frame.value(*convolution_.addend, row) != y)
         std::copy_n(frame.value(*convolution_.addend, row), rows * out, y);
-      if (each) modulate(frame, row, rows, y);
-      layer.run(input(frame, row, rows, z), offset, y, work);
+      if (convolution_.modulation) modulate(frame, row, rows, y);
+      layer.run(input(frame, row, rows, z), bias_.data(), y, work);
       if (!whole) std::copy_n(y, rows * out, to);
     });
   }
@@ -157,14 +151,16 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
         .apply(frame, frame.value(x(), row), row, ImageView<Bfloat16>::of(z, size));
   }
 
-  // y = (or +=) the modulation of each row
+  // y = (or +=) the modulation of each row, rounded whether all have the same or not
   void modulate(const Frame<Bfloat16>& frame, int64_t row, int64_t rows, Bfloat16* y) const {
     const int64_t out = output.size.lanes();
+    const bool add = convolution_.addend.has_value(), same = frame.modulation_row == 0;
     std::vector<float> more(static_cast<size_t>(out), 0.0F);
     for (int64_t i = 0; i < rows; ++i) {
       const float* from = frame.modulation + (row + i) * frame.modulation_row + *convolution_.modulation;
       std::copy_n(from, convolution_.out, more.data());
-      add_numbers(more.data(), out, convolution_.addend.has_value(), y + i * out);
+      if (same && !add) return fill_pixels(more.data(), rows, out, y);
+      add_numbers(more.data(), out, add, y + i * out);
     }
   }
 
@@ -206,7 +202,7 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
     });
   }
 
-  Once<DirectConvolution> plain_, added_, adjoint_;
+  Once<DirectConvolution> forward_, adjoint_;
 };
 
 }  // namespace

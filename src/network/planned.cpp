@@ -156,6 +156,12 @@ Tensor run_forward(const Plan<E>& plan, Buffers& buffers, const Tensor& x, const
 // Inputs: x, modulation, parameters
 template <class E>
 class PlanBackward final : public torch::autograd::Node {
+  std::shared_ptr<const Plan<E>> plan_;
+  std::shared_ptr<Buffers> buffers_;  // outlives the run's memory, which goes back there
+  Tensor x_, modulation_;
+  std::mutex mutex_;
+  bool released_ = false;
+
  public:
   PlanBackward(std::shared_ptr<const Plan<E>> plan, std::shared_ptr<Buffers> buffers, Tensor x,
                Tensor modulation)
@@ -228,13 +234,6 @@ class PlanBackward final : public torch::autograd::Node {
     }
     return result;
   }
-
- private:
-  std::shared_ptr<const Plan<E>> plan_;
-  std::shared_ptr<Buffers> buffers_;
-  Tensor x_, modulation_;
-  std::mutex mutex_;
-  bool released_ = false;
 };
 
 }  // namespace
@@ -247,7 +246,8 @@ template <class E>
 Tensor run_plan(const std::shared_ptr<const Plan<E>>& plan, const std::shared_ptr<Buffers>& buffers,
                 const Tensor& x, const Tensor& modulation) {
   const Tensor input = x.detach().contiguous(), fixed = modulation.detach().contiguous();
-  Keep keep = x.requires_grad() || modulation.requires_grad() ? Keep::for_inputs : Keep::nothing;
+  Keep keep = x.requires_grad() ? Keep::for_inputs : Keep::nothing;
+  if (modulation.requires_grad()) keep = Keep::for_parameters;  // a sum over rows where all have the same
   for (const Tensor& parameter : plan->parameters()) {
     if (parameter.requires_grad()) keep = Keep::for_parameters;
   }

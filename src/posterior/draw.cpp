@@ -87,13 +87,16 @@ Tensor draw_slices(const std::function<Tensor(const Slice&)>& walk, int64_t step
       ids.push_back(static_cast<uint64_t>(c) << 32 | static_cast<uint64_t>(d));
     }
     int64_t step = 0;
-    std::vector<Tensor> on_device;  // read when all is done: a step does not wait for the device
+    std::vector<Tensor> on_device;  // a step does not wait for the device
     const Slice slice(std::move(row_cases), places, noise.rows(std::move(ids)), [&](const Tensor& x) {
       const Tensor finite = x.isfinite().all();
       if (finite.is_cpu()) {
         note(finite, ++step);
       } else {
+        constexpr size_t ahead =
+            16;  // steps that may be under way, so that progress and Ctrl-C mean something
         on_device.push_back(finite);
+        if (on_device.size() > ahead) on_device[on_device.size() - ahead].item<bool>();
       }
       report();
     });

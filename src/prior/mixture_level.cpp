@@ -109,7 +109,8 @@ void MixtureLevel::mean(const float* x, int64_t rows, float* mean) const {
     const int64_t n = std::min(block_rows, rows - begin);
     const float* from = x + begin * d;
     Sums sums{};
-    std::fill_n(sums.top, block_rows, -std::numeric_limits<float>::infinity());
+    // Finite: a component of weight 0 has a logit of -infinity.
+    std::fill_n(sums.top, block_rows, std::numeric_limits<float>::lowest());
     std::fill_n(sum, n * lanes, 0.0F);
     std::fill_n(with_z, block_rows, 0.0F);
     std::fill_n(with_e, block_rows, 0.0F);
@@ -140,12 +141,18 @@ MixtureLevels::MixtureLevels(Tensor log_weight, Tensor mean, Tensor basis, Tenso
     : log_weight_(std::move(log_weight)),
       mean_(std::move(mean)),
       basis_(std::move(basis)),
-      value_(std::move(value)) {}
+      value_(std::move(value)),
+      largest_(value_.max().item<double>()),
+      smallest_(value_.min().item<double>()) {}
 
 std::shared_ptr<const MixtureLevel> MixtureLevels::at(double sigma) {
-  constexpr int64_t most_bytes = 128 << 20, least_levels = 8;
+  // All levels of a schedule, or every walk along it would make them anew
+  constexpr int64_t most_bytes = 256 << 20, least_levels = 256;
   const int64_t bytes = MixtureLevel::bytes(mean_.size(0), mean_.size(1));
   if (bytes > most_bytes / least_levels) return nullptr;
+  // In a product with S_k^{-1} the large axes' parts cancel; along the axes themselves nothing does.
+  constexpr double most_uneven = 1e3;
+  if (largest_ > most_uneven * (smallest_ + sigma * sigma)) return nullptr;
   std::shared_ptr<Entry> entry;
   {
     const std::lock_guard lock(mutex_);

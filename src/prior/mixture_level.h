@@ -39,7 +39,7 @@ class MixtureLevels {
  public:
   // As for MixtureLevel
   MixtureLevels(Tensor log_weight, Tensor mean, Tensor basis, Tensor value);
-  // Null where a level is too large to keep.
+  // Null where a level is too large to keep, or too uneven for float32 in this form.
   std::shared_ptr<const MixtureLevel> at(double sigma);
 
  private:
@@ -49,6 +49,7 @@ class MixtureLevels {
     std::shared_ptr<const MixtureLevel> level;
   };
   Tensor log_weight_, mean_, basis_, value_;
+  double largest_, smallest_;
   std::mutex mutex_;
   std::list<std::shared_ptr<Entry>> entries_;  // the last used first
 };

@@ -18,7 +18,8 @@ struct RunContext {
   at::Device device = at::kCPU;                // for neural work
   Precision precision = Precision::automatic;  // of networks
   int64_t threads = 0;                         // 0: all cores
-  int64_t memory = 0;  // bytes that particles may take, and networks keep; 0: no bound
+  // Bytes that particles may take, and networks keep for derivatives; 0: no bound, a quarter of the machine's
+  int64_t memory = 0;
   Observer observer;
 
   // dtype: of the sampler's state
