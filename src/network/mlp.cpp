@@ -1,7 +1,6 @@
 // Residual MLP on flat vectors: options in tweedie/network.h.
 
 #include "core/shape.h"
-#include "core/workers.h"
 #include "network/layers.h"
 #include "network/planned.h"
 #include "tweedie/error.h"
@@ -56,11 +55,15 @@ class Mlp final : public Network {
   }
 
   Bound bind(const Weights& weights, at::ScalarType dtype) const override {
-    const bool bf16 = dtype == at::kBFloat16;
-    if (!weights.tensors().front().device().is_cpu() || !(bf16 || dtype == at::kFloat))
-      return Network::bind(weights, dtype);
-    // Where the processor does not multiply bfloat16, float32 is the faster one, and as exact at least.
-    return bf16 && cpu_has_bfloat16() ? planned<Bfloat16>(weights) : planned<float>(weights);
+    switch (plan_numbers(weights, dtype)) {
+      case PlanNumbers::float32:
+        return planned<float>(weights);
+      case PlanNumbers::bfloat16:
+        return planned<Bfloat16>(weights);
+      case PlanNumbers::none:
+        break;
+    }
+    return Network::bind(weights, dtype);
   }
 
   double flops() const override {
@@ -98,19 +101,19 @@ class Mlp final : public Network {
       h = plan->convolve(plan->convolve(h, in), out);
     }
     plan->finish(plan->convolve(h, convolution(head_, Activation::silu)));
-    return
-        [this, weights, plan = std::shared_ptr<const Plan<E>>(plan)](const Tensor& x, const Tensor& c_noise) {
-          const Tensor embedding = layers::sinusoidal_embedding(c_noise, embedding_size).to(at::kFloat);
-          std::vector<Tensor> weight, bias;  // of all layers, for one product
-          for (const Layer& layer : layers_) {
-            weight.push_back(weights[layer.embed.name + ".weight"]);
-            bias.push_back(weights[layer.embed.name + ".bias"]);
-          }
-          const Tensor modulation = at::linear(embedding, at::cat(weight), at::cat(bias));
-          const Tensor rows = x.to(at::kFloat).reshape({x.size(0), stem_.in, 1, 1});
-          const Tensor y = run_plan(plan, buffers_, rows, modulation);
-          return y.reshape(x.sizes()).to(x.scalar_type());
-        };
+    std::vector<Tensor> weight, bias;  // of all layers' embeddings, for one product
+    for (const Layer& layer : layers_) {
+      weight.push_back(weights[layer.embed.name + ".weight"]);
+      bias.push_back(weights[layer.embed.name + ".bias"]);
+    }
+    return [this, weight, bias, plan = std::shared_ptr<const Plan<E>>(plan)](const Tensor& x,
+                                                                             const Tensor& c_noise) {
+      const Tensor embedding = layers::sinusoidal_embedding(c_noise, embedding_size).to(at::kFloat);
+      const Tensor modulation = at::linear(embedding, at::cat(weight), at::cat(bias));
+      const Tensor rows = x.to(at::kFloat).reshape({x.size(0), stem_.in, 1, 1});
+      const Tensor y = run_plan(plan, buffers_, rows, modulation);
+      return y.reshape(x.sizes()).to(x.scalar_type());
+    };
   }
 
   Shape shape_;

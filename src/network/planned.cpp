@@ -1,5 +1,7 @@
 #include "network/planned.h"
 
+#include "core/workers.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/function.h>
@@ -237,6 +239,13 @@ class PlanBackward final : public torch::autograd::Node {
 };
 
 }  // namespace
+
+PlanNumbers plan_numbers(const Weights& weights, at::ScalarType dtype) {
+  if (!weights.tensors().front().device().is_cpu()) return PlanNumbers::none;
+  if (dtype == at::kFloat) return PlanNumbers::float32;
+  if (dtype != at::kBFloat16) return PlanNumbers::none;
+  return cpu_has_bfloat16() ? PlanNumbers::bfloat16 : PlanNumbers::float32;
+}
 
 void limit_kept_memory(int64_t bytes) {
   most_kept = bytes;

@@ -35,6 +35,12 @@ class Buffers {
   std::vector<Free> free_;
 };
 
+// What a plan for these weights and this dtype has for numbers; none: libtorch's tensors run the network, on
+// a GPU or in another dtype. Where the processor does not multiply bfloat16, float32 is the faster one, and
+// as exact at least.
+enum class PlanNumbers { none, float32, bfloat16 };
+PlanNumbers plan_numbers(const Weights& weights, at::ScalarType dtype);
+
 // x: (B, C, H, W); modulation: (B, width) or (1, width), both float32 on the CPU. Differentiable once in both
 // and in those of the plan's parameters that require a gradient. The same bits for a row whatever the others
 // are.
