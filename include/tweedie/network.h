@@ -44,15 +44,19 @@ class Network {
  public:
   virtual ~Network() = default;
   virtual Shape shape() const = 0;  // of one input and one output
+  virtual int64_t classes() const { return 0; }
   // A fresh start. The output layer is zero, so that the network's first output is.
   virtual Weights initialise(Noise noise) const = 0;
-  // x: (B, *shape) in the weights' dtype; c_noise: (1) or (B), a function of the noise level of order 1.
-  virtual Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise) const = 0;
+  // x: (B, *shape) in the weights' dtype; c_noise: (1) or (B), a function of the noise level of order 1;
+  // labels: (1) or (B) int64, of which classes() says "none", or undefined, which says so of all rows. Twice
+  // differentiable, unlike what is bound.
+  virtual Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise,
+                         const Tensor& labels = {}) const = 0;
   // forward() at given weights, computed in `dtype` by the fastest code that there is for it: for many calls,
   // from any thread. x of any floating dtype, which the result has too. Differentiable in x, c_noise and the
   // weights that require a gradient, once; the same numbers up to the rounding of `dtype`. The network
   // outlives it.
-  using Bound = std::function<Tensor(const Tensor& x, const Tensor& c_noise)>;
+  using Bound = std::function<Tensor(const Tensor& x, const Tensor& c_noise, const Tensor& labels)>;
   virtual Bound bind(const Weights& weights, at::ScalarType dtype) const;
   // Floating-point operations of one forward pass of one row (a multiply-add is 2), dense layers only
   virtual double flops() const = 0;
@@ -90,15 +94,23 @@ class NetworkPredictor final : public Predictor {
  public:
   NetworkPredictor(std::shared_ptr<const Network> network, const Weights& weights);
   Tensor predict(const Tensor& x_t, const Tensor& t) const override;
+  // The same for rows of these classes: (1), for all rows, or (B) int64. Shares all memory. Throws Error on a
+  // label that is not one of 0 .. classes - 1.
+  NetworkPredictor labelled(const Tensor& labels) const;
 
  private:
   std::shared_ptr<const Network> network_;
-  Network::Bound bound_;
+  std::shared_ptr<const Network::Bound> bound_;
+  Tensor labels_;
 };
 
-// shape: (C, H, W) for the U-Net, anything for the MLP. Throws Error on options that don't fit it.
-std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape);
-std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape);
-std::shared_ptr<const Network> make_network(const MlpOptions& options, const Shape& shape);
+// shape: (C, H, W) for the U-Net, anything for the MLP. classes: what labels may be, 0 .. classes - 1; 0: the
+// network takes none. Throws Error on options that don't fit the shape.
+std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape,
+                                            int64_t classes = 0);
+std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape,
+                                            int64_t classes = 0);
+std::shared_ptr<const Network> make_network(const MlpOptions& options, const Shape& shape,
+                                            int64_t classes = 0);
 
 }  // namespace tweedie

@@ -6,6 +6,7 @@
 #include "tweedie/denoiser.h"
 #include "tweedie/schedule.h"
 
+#include <array>
 #include <memory>
 #include <variant>
 
@@ -54,17 +55,31 @@ class PredictorDenoiser final : public Denoiser {
   Tensor log_sigma_;  // VP: log(sigma / alpha) at t = 0 .. train_steps - 1, float64
 };
 
-// The preconditioning of Karras et al. 2022 (EDM), table 1, for data of standard deviation sigma_data:
-//   D(x; sigma) = c_skip x + c_out F(c_in x, c_noise).
-struct EdmScaling {
+// What a network F of ours computes, for data of standard deviation sigma_data. All of them are one formula,
+//   D(x; sigma) = c_skip x + c_out F(c_in x, c_noise),   c_noise = ln(sigma) / 4,   s = sigma / sigma_data:
+//
+//             c_skip        c_out                  c_in                          what F is trained towards
+//   edm       1 / (1 + s^2)  sigma / sqrt(1 + s^2)  1 / (sigma_data sqrt(1 + s^2))  Karras et al. 2022, table
+//   1 noise     1             -sigma                 the same                      n (Ho et al. 2020) data 0
+//   sigma_data            the same                      x_0 / sigma_data velocity  1 / (1 + s^2) -sigma /
+//   sqrt(1 + s^2)  the same                      Salimans and Ho 2022: -edm flow      1 / (1 + s)   -sigma /
+//   (1 + s)       1 / (sigma_data (1 + s))      n - x_0 / sigma_data (Lipman
+//                                                                                et al. 2023)
+// noise, data and velocity are those of the VP path with alpha = 1 / sqrt(1 + s^2) on x / sigma_data.
+enum class NetworkOutput { edm, noise, data, velocity, flow };
+constexpr auto names(NetworkOutput) {
+  return std::array{"edm", "noise", "data", "velocity", "flow"};
+}
+struct NetworkScaling {
   Tensor c_skip, c_out, c_in, c_noise;  // each of sigma's shape
 };
-EdmScaling edm_scaling(const Tensor& sigma, double sigma_data);
+NetworkScaling network_scaling(NetworkOutput output, const Tensor& sigma, double sigma_data);
 
-// A raw network F under that preconditioning; F is given t = c_noise.
-class EdmDenoiser final : public Denoiser {
+// A raw network F as a denoiser; F is given t = c_noise.
+class NetworkDenoiser final : public Denoiser {
  public:
-  EdmDenoiser(std::shared_ptr<const Predictor> network, double sigma_data, Shape shape);
+  NetworkDenoiser(std::shared_ptr<const Predictor> network, double sigma_data, Shape shape,
+                  NetworkOutput output = NetworkOutput::edm);
   Shape shape() const override { return shape_; }
   double sigma_data() const { return sigma_data_; }
 
@@ -75,6 +90,7 @@ class EdmDenoiser final : public Denoiser {
   std::shared_ptr<const Predictor> network_;
   double sigma_data_;
   Shape shape_;
+  NetworkOutput output_;
 };
 
 }  // namespace tweedie

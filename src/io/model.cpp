@@ -42,12 +42,16 @@ std::string exact(double value) {
 
 }  // namespace
 
+std::shared_ptr<const Network> network_of(const ModelCard& card) {
+  return make_network(card.network, card.shape, card.classes);
+}
+
 void write_model(const std::filesystem::path& path, const Model& model, at::ScalarType dtype) {
   SafeTensors file;
   put(file, "", model.weights, dtype);
   file.metadata["format"] = "pt";
   file.metadata["tweedie.model"] = write_fields(model.card);
-  file.metadata["tweedie.flops"] = exact(make_network(model.card.network, model.card.shape)->flops());
+  file.metadata["tweedie.flops"] = exact(network_of(model.card)->flops());
   file.metadata["tweedie.training"] = model.training;
   file.metadata["tweedie.version"] = TWEEDIE_VERSION;
   write_safetensors(path, file);
@@ -59,8 +63,7 @@ Model read_model(const std::filesystem::path& path) {
   Model model;
   model.card = model_card(file.metadata, place);
   model.training = training_of(file.metadata, place);
-  const auto network = make_network(model.card.network, model.card.shape);
-  model.weights = take(file, "", network->initialise(Noise(0)), place);
+  model.weights = take(file, "", network_of(model.card)->initialise(Noise(0)), place);
   if (file.tensors.size() != model.weights.size()) {
     throw Error(place,
                 fmt::format("{} arrays, but the network has {}", file.tensors.size(), model.weights.size()));
@@ -77,7 +80,15 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
   put(file, "moment2/", state.moment2, at::kFloat);
   file.metadata["tweedie.step"] = std::to_string(state.step);
   file.metadata["tweedie.total_steps"] = std::to_string(state.total_steps);
-  file.metadata["tweedie.sigma_data"] = exact(state.sigma_data);
+  put(file, "best/", state.best, at::kFloat);
+  if (state.chains.defined()) file.tensors["chains"] = state.chains;
+  std::string validations;
+  for (const Validation& seen : state.validations) {
+    validations += fmt::format("{} {}", seen.step, exact(seen.loss));
+    for (const double loss : seen.by_level) validations += " " + exact(loss);
+    validations += "\n";
+  }
+  file.metadata["tweedie.validations"] = validations;
   file.metadata["tweedie.training"] = checkpoint.training;
   // the order of the arrays, which the file itself does not keep
   std::string names;
@@ -95,7 +106,7 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   TrainState& state = result.state;
   state.step = card.step;
   state.total_steps = card.total_steps;
-  state.sigma_data = card.sigma_data;
+  state.validations = card.validations;
   Weights like;
   for (const std::string& name : card.names) {
     const auto found = file.tensors.find("weights/" + name);
@@ -106,6 +117,10 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   state.average = take(file, "average/", like, place);
   state.moment1 = take(file, "moment1/", like, place);
   state.moment2 = take(file, "moment2/", like, place);
+  if (!card.names.empty() && file.tensors.count("best/" + card.names.front()) > 0)
+    state.best = take(file, "best/", like, place);
+  if (const auto found = file.tensors.find("chains"); found != file.tensors.end())
+    state.chains = found->second;
   return result;
 }
 

@@ -1,8 +1,7 @@
 #pragma once
 // Model files: safetensors with the weights, and all that is needed to use them in the metadata.
 
-#include "tweedie/network.h"
-#include "tweedie/train.h"
+#include "io/model_options.h"
 
 #include <filesystem>
 #include <map>
@@ -10,14 +9,17 @@
 
 namespace tweedie {
 
-// What the metadata says of a network, as TOML under "tweedie.model".
+// What the metadata says of a model, as TOML under "tweedie.model".
 struct ModelCard {
-  NetworkOptions network;
-  Shape shape;                // of one sample
-  double low = -1, high = 1;  // range of the data
-  double sigma_data = 1;      // of the EDM preconditioning
-  std::string data;           // name of the data set
-  uint64_t data_crc = 0;      // of its source
+  ModelOptions model;
+  NetworkOptions network;                     // of a model that takes one,
+  NetworkOutput output = NetworkOutput::edm;  // what it computes,
+  int64_t classes = 0;                        // and the labels that it takes: 0 .. classes - 1
+  Shape shape;                                // of one sample
+  double low = -1, high = 1;                  // range of the data
+  double sigma_data = 1;                      // standard deviation of the data
+  std::string data;                           // name of the data set
+  uint64_t data_crc = 0;                      // of its source
   uint64_t seed = 0;
   int64_t steps = 0;  // of training
 };
@@ -44,6 +46,9 @@ void write_model(const std::filesystem::path& path, const Model& model, at::Scal
 // ours.
 Model read_model(const std::filesystem::path& path);
 
+// What a card's weights belong to
+std::shared_ptr<const Network> network_of(const ModelCard& card);
+
 // What training continues from; the file appears whole or not at all.
 struct Checkpoint {
   TrainState state;
@@ -51,7 +56,7 @@ struct Checkpoint {
 };
 struct CheckpointCard {
   int64_t step = 0, total_steps = 0;
-  double sigma_data = 0;
+  std::vector<Validation> validations;
   std::vector<std::string> names;  // of the weights, in their order
 };
 CheckpointCard checkpoint_card(const Metadata& metadata, const std::string& place);

@@ -2,11 +2,11 @@
 
 #include "io/config.h"
 #include "io/model.h"
-#include "io/option_fields.h"
 
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <sstream>
 
 namespace tweedie {
 
@@ -15,11 +15,15 @@ void fields(FieldVisitor& visit, ModelCard& card) {
   visit(card.low, {"low", "range of the data"});
   visit(card.high, {"high", "range of the data"});
   visit(card.sigma_data,
-        {"sigma_data", "of the EDM preconditioning", {.min = 0, .open_min = true, .required = true}});
+        {"sigma_data", "standard deviation of the data", {.min = 0, .open_min = true, .required = true}});
   visit(card.data, {"data", "name of the data set"});
   visit(card.data_crc, {"data_crc", "of its source"});
   visit(card.seed, {"seed", "of training"});
   visit(card.steps, {"steps", "of training"});
+  visit(card.model, {"model", "its family"});
+  visit(card.classes, {"classes", "labels that it takes: 0 .. classes - 1", {.min = 0, .max = 1e6}});
+  if (!takes_network(card.model)) return;
+  visit(card.output, {"output", "what the network computes"});
   visit(card.network, {"network", "", {.required = true}});
 }
 
@@ -55,9 +59,19 @@ CheckpointCard checkpoint_card(const Metadata& metadata, const std::string& plac
   try {
     card.step = std::stoll(field(metadata, "tweedie.step", place));
     card.total_steps = std::stoll(field(metadata, "tweedie.total_steps", place));
-    card.sigma_data = std::strtod(field(metadata, "tweedie.sigma_data", place).c_str(), nullptr);
   } catch (const std::logic_error&) {
     throw Error(place, "its step numbers are not numbers");
+  }
+  // a line each: step, loss, losses by level
+  std::istringstream validations(
+      metadata.count("tweedie.validations") > 0 ? metadata.at("tweedie.validations") : "");
+  for (std::string line; std::getline(validations, line);) {
+    char* rest = line.data();
+    Validation seen;
+    seen.step = std::strtoll(rest, &rest, 10);
+    seen.loss = std::strtod(rest, &rest);
+    while (*rest == ' ') seen.by_level.push_back(std::strtod(rest, &rest));
+    card.validations.push_back(std::move(seen));
   }
   const std::string names = field(metadata, "tweedie.names", place);
   for (size_t begin = 0, end; (end = names.find('\n', begin)) != std::string::npos; begin = end + 1) {

@@ -1,13 +1,13 @@
 #pragma once
-// The field tables (core/fields.h) of data, networks, training, schedules and operators; those of samplers
-// and methods are in io/method_fields.h.
+// The field tables (core/fields.h) of data, networks, schedules and operators; those of training are in
+// io/train_fields.h, those of samplers and methods in io/method_fields.h.
 
 #include "core/fields.h"
 #include "tweedie/dataset.h"
 #include "tweedie/network.h"
 #include "tweedie/operator_options.h"
+#include "tweedie/predictor.h"
 #include "tweedie/schedule.h"
-#include "tweedie/train.h"
 
 namespace tweedie {
 
@@ -16,9 +16,6 @@ constexpr auto names(DataKind) {
 }
 constexpr auto names(DataSplit) {
   return std::array{"train", "test"};
-}
-constexpr auto names(Precision) {
-  return std::array{"auto", "f32", "bf16"};
 }
 constexpr auto names(Prediction) {
   return std::array{"noise", "data", "score", "velocity"};
@@ -54,27 +51,6 @@ inline void fields(FieldVisitor& visit, UNetOptions& o) {
 inline void fields(FieldVisitor& visit, MlpOptions& o) {
   visit(o.width, {"width", "of each layer", {.min = 1, .max = 65536}});
   visit(o.depth, {"depth", "residual layers", {.min = 1, .max = 1024}});
-}
-
-inline void fields(FieldVisitor& visit, EdmObjective& o) {
-  visit(o.p_mean, {"p_mean", "ln sigma ~ N(p_mean, p_std^2)"});
-  visit(o.p_std, {"p_std", "ln sigma ~ N(p_mean, p_std^2)", {.min = 0, .open_min = true}});
-}
-inline void fields(FieldVisitor& visit, TrainOptions& o) {
-  visit.flatten(o.objective, {"objective", "what is minimised"});
-  visit(o.steps, {"steps", "optimiser steps; without it, what fits in `minutes`", {.min = 1, .max = 1e9}});
-  visit(o.minutes,
-        {"minutes", "of training, when steps is not given", {.min = 0, .max = 1e6, .open_min = true}});
-  visit(o.batch, {"batch", "samples per step", {.min = 1, .max = 1e6}});
-  visit(o.learning_rate, {"learning_rate", "peak, of Adam", {.min = 0, .open_min = true}});
-  visit(o.warmup_steps, {"warmup_steps", "from 0 to the peak; a half cosine down to 0 follows", {.min = 0}});
-  visit(o.gradient_clip, {"gradient_clip", "largest norm of the gradient", {.min = 0, .open_min = true}});
-  visit(o.ema_ratio,
-        {"ema_ratio", "half-life of the average of the weights over the steps so far", {.min = 0, .max = 1}});
-  visit(o.precision, {"precision", "of the network; auto: f32 on the CPU, bf16 on a GPU"});
-  visit(
-      o.sigma_data,
-      {"sigma_data", "standard deviation of the data; measured if not given", {.min = 0, .open_min = true}});
 }
 
 inline void fields(FieldVisitor& visit, Karras& o) {

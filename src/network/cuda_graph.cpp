@@ -22,18 +22,20 @@ class Replayed {
  public:
   explicit Replayed(Network::Bound bound) : bound_(std::move(bound)) {}
 
-  Tensor operator()(const Tensor& x, const Tensor& c_noise) {
-    if (at::GradMode::is_enabled() || !x.is_cuda()) return bound_(x, c_noise);
+  Tensor operator()(const Tensor& x, const Tensor& c_noise, const Tensor& labels) {
+    if (at::GradMode::is_enabled() || !x.is_cuda()) return bound_(x, c_noise, labels);
     const std::lock_guard lock(mutex_);
     std::vector<int64_t> key = x.sizes().vec();
     key.push_back(static_cast<int64_t>(x.scalar_type()));
     key.push_back(c_noise.size(0));
+    key.push_back(labels.defined() ? labels.size(0) : 0);
     const auto found = recordings_.find(key);
     const auto& recording =
-        found != recordings_.end() ? found->second : recordings_[std::move(key)] = record(x, c_noise);
-    if (recording == nullptr) return bound_(x, c_noise);
+        found != recordings_.end() ? found->second : recordings_[std::move(key)] = record(x, c_noise, labels);
+    if (recording == nullptr) return bound_(x, c_noise, labels);
     recording->x.copy_(x, /*non_blocking=*/true);
     recording->c_noise.copy_(c_noise, /*non_blocking=*/true);
+    if (labels.defined()) recording->labels.copy_(labels, /*non_blocking=*/true);
     recording->graph.replay();
     return recording->y.clone();
   }
@@ -41,25 +43,26 @@ class Replayed {
  private:
   struct Recording {
     at::cuda::CUDAGraph graph;
-    Tensor x, c_noise, y;
+    Tensor x, c_noise, labels, y;
   };
 
   // Null where it can't be done: some operation waits for the host, or memory is short.
-  std::unique_ptr<Recording> record(const Tensor& x, const Tensor& c_noise) const {
+  std::unique_ptr<Recording> record(const Tensor& x, const Tensor& c_noise, const Tensor& labels) const {
     constexpr size_t most = 8;
     if (recordings_.size() >= most) return nullptr;
     const c10::cuda::CUDAGuard device(x.device());
     auto result = std::make_unique<Recording>();
     result->x = x.clone();
     result->c_noise = c_noise.contiguous().clone();
+    if (labels.defined()) result->labels = labels.contiguous().clone();
     c10::cuda::getCurrentCUDAStream().synchronize();
     const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();
     const c10::cuda::CUDAStreamGuard on_stream(stream);
-    bound_(result->x, result->c_noise);  // libraries choose their algorithms
+    bound_(result->x, result->c_noise, result->labels);  // libraries choose their algorithms
     stream.synchronize();
     try {
       result->graph.capture_begin();
-      result->y = bound_(result->x, result->c_noise);
+      result->y = bound_(result->x, result->c_noise, result->labels);
       result->graph.capture_end();
     } catch (const c10::Error&) {
       try {
@@ -81,8 +84,9 @@ class Replayed {
 }  // namespace
 
 Network::Bound replayed(Network::Bound bound) {
-  return [replayed = std::make_shared<Replayed>(std::move(bound))](const Tensor& x, const Tensor& c_noise) {
-    return (*replayed)(x, c_noise);
+  return [replayed = std::make_shared<Replayed>(std::move(bound))](const Tensor& x, const Tensor& c_noise,
+                                                                   const Tensor& labels) {
+    return (*replayed)(x, c_noise, labels);
   };
 }
 

@@ -64,6 +64,18 @@ Tensor GroupNorm::silu(const Weights& weights, const Tensor& x, const Tensor& sc
                    groups());
 }
 
+void ClassEmbedding::initialise(Weights& weights, Noise& noise) const {
+  if (classes == 0) return;
+  Tensor table = noise.normal({classes + 1, size}, at::kFloat).mul_(std::sqrt(0.5));
+  table.select(0, classes).zero_();
+  weights.add(name + ".weight", table);
+}
+
+Tensor ClassEmbedding::operator()(const Weights& weights, const Tensor& labels) const {
+  const Tensor& table = weights[name + ".weight"];
+  return labels.defined() ? table.index_select(0, labels) : table.slice(0, classes, classes + 1);
+}
+
 Tensor sinusoidal_embedding(const Tensor& c_noise, int64_t size) {
   const int64_t half = size / 2;
   const Tensor frequencies = at::logspace(0, 3, half, 10, c_noise.options().dtype(at::kFloat));

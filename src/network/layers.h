@@ -42,6 +42,16 @@ struct GroupNorm {
   Tensor silu(const Weights& weights, const Tensor& x, const Tensor& scale, const Tensor& shift) const;
 };
 
+// A vector for each class and, last, one for none; labels: (1) or (B), or undefined for none -> (1 or B,
+// size). Initially normal, of the sinusoids' standard deviation, but for none: zero.
+struct ClassEmbedding {
+  std::string name;
+  int64_t classes, size;
+
+  void initialise(Weights& weights, Noise& noise) const;
+  Tensor operator()(const Weights& weights, const Tensor& labels) const;
+};
+
 // Sines and cosines of c_noise at `size / 2` frequencies, geometric from 1 to 1000 (Vaswani et al. 2017):
 // (B) -> (B, size)
 Tensor sinusoidal_embedding(const Tensor& c_noise, int64_t size);

@@ -19,8 +19,9 @@ constexpr int64_t embedding_size = 64;
 // h <- h + out(silu(in(h) + embed(c_noise))), depth times
 class Mlp final : public Network {
  public:
-  Mlp(const MlpOptions& options, const Shape& shape)
+  Mlp(const MlpOptions& options, const Shape& shape, int64_t classes)
       : shape_(shape),
+        labels_{"labels", classes, embedding_size},
         stem_{"stem", product(shape), options.width},
         head_{"head", options.width, product(shape), true} {
     for (int64_t i = 0; i < options.depth; ++i) {
@@ -32,6 +33,7 @@ class Mlp final : public Network {
   }
 
   Shape shape() const override { return shape_; }
+  int64_t classes() const override { return labels_.classes; }
 
   Weights initialise(Noise noise) const override {
     Weights weights;
@@ -42,11 +44,13 @@ class Mlp final : public Network {
       layer.out.initialise(weights, noise);
     }
     head_.initialise(weights, noise);
+    labels_.initialise(weights, noise);
     return weights;
   }
 
-  Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise) const override {
-    const Tensor embedding = layers::sinusoidal_embedding(c_noise, embedding_size).to(x.scalar_type());
+  Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise,
+                 const Tensor& labels) const override {
+    const Tensor embedding = this->embedding(weights, c_noise, labels).to(x.scalar_type());
     Tensor h = stem_(weights, x.flatten(1));
     for (const Layer& layer : layers_) {
       h = h + layer.out(weights, at::silu(layer.in(weights, h) + layer.embed(weights, embedding)));
@@ -77,6 +81,12 @@ class Mlp final : public Network {
     Linear embed, in, out;
   };
 
+  // (1 or B, embedding_size), float32 with float32 weights
+  Tensor embedding(const Weights& weights, const Tensor& c_noise, const Tensor& labels) const {
+    const Tensor sinusoids = layers::sinusoidal_embedding(c_noise, embedding_size);
+    return labels_.classes == 0 ? sinusoids : sinusoids + labels_(weights, labels);
+  }
+
   template <class E>
   Bound planned(const Weights& given) const {
     const Weights weights = given.to(at::kCPU, at::kFloat);
@@ -106,10 +116,10 @@ class Mlp final : public Network {
       weight.push_back(weights[layer.embed.name + ".weight"]);
       bias.push_back(weights[layer.embed.name + ".bias"]);
     }
-    return [this, weight, bias, plan = std::shared_ptr<const Plan<E>>(plan)](const Tensor& x,
-                                                                             const Tensor& c_noise) {
-      const Tensor embedding = layers::sinusoidal_embedding(c_noise, embedding_size).to(at::kFloat);
-      const Tensor modulation = at::linear(embedding, at::cat(weight), at::cat(bias));
+    return [this, weights, weight, bias, plan = std::shared_ptr<const Plan<E>>(plan)](
+               const Tensor& x, const Tensor& c_noise, const Tensor& labels) {
+      const Tensor modulation =
+          at::linear(embedding(weights, c_noise, labels), at::cat(weight), at::cat(bias));
       const Tensor rows = x.to(at::kFloat).reshape({x.size(0), stem_.in, 1, 1});
       const Tensor y = run_plan(plan, buffers_, rows, modulation);
       return y.reshape(x.sizes()).to(x.scalar_type());
@@ -117,6 +127,7 @@ class Mlp final : public Network {
   }
 
   Shape shape_;
+  layers::ClassEmbedding labels_;
   Linear stem_;
   std::vector<Layer> layers_;
   Linear head_;
@@ -125,10 +136,10 @@ class Mlp final : public Network {
 
 }  // namespace
 
-std::shared_ptr<const Network> make_network(const MlpOptions& options, const Shape& shape) {
+std::shared_ptr<const Network> make_network(const MlpOptions& options, const Shape& shape, int64_t classes) {
   if (options.width < 1) throw Error("network.width", fmt::format("{}: at least 1 is needed", options.width));
   if (options.depth < 1) throw Error("network.depth", fmt::format("{}: at least 1 is needed", options.depth));
-  return std::make_shared<Mlp>(options, shape);
+  return std::make_shared<Mlp>(options, shape, classes);
 }
 
 }  // namespace tweedie

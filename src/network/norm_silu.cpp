@@ -3,6 +3,8 @@
 #include "core/vectorised.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <bit>
@@ -223,18 +225,33 @@ class NormSilu : public torch::autograd::Function<NormSilu> {
                        scale.size(0) == 1 ? 0 : n.channels, mean.data_ptr<float>(), rstd.data_ptr<float>(),
                        values(y));
     });
-    context->save_for_backward({x, scale, shift, mean, rstd});
+    context->save_for_backward({input, scale_in, shift_in, mean, rstd});
     context->saved_data["groups"] = groups;
-    context->saved_data["dtype"] = scale_in.scalar_type();
     return y;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    const Tensor &x = saved[0], &scale = saved[1], &shift = saved[2], &mean = saved[3], &rstd = saved[4];
-    const Tensor dy = channels_last(gradients[0]);
-    const Sizes n{x.size(0), x.size(1), x.size(2) * x.size(3), context->saved_data["groups"].toInt()};
+    const auto groups = context->saved_data["groups"].toInt();
+    if (at::GradMode::is_enabled()) {  // a derivative that will be differentiated
+      const Tensor y = norm_silu_reference(saved[0], saved[1], saved[2], groups);
+      std::vector<Tensor> inputs;
+      for (size_t i = 0; i < 3; ++i) {
+        if (saved[i].requires_grad()) inputs.push_back(saved[i]);
+      }
+      const auto parts = torch::autograd::grad({y}, inputs, {gradients[0]}, /*retain_graph=*/true,
+                                               /*create_graph=*/true);
+      torch::autograd::variable_list result(4);
+      for (size_t i = 0, part = 0; i < 3; ++i) {
+        if (saved[i].requires_grad()) result[i] = parts[part++];
+      }
+      return result;
+    }
+    const Tensor x = channels_last(saved[0]), dy = channels_last(gradients[0]);
+    const Tensor scale = saved[1].to(at::kFloat).contiguous(), shift = saved[2].to(at::kFloat).contiguous();
+    const Tensor &mean = saved[3], &rstd = saved[4];
+    const Sizes n{x.size(0), x.size(1), x.size(2) * x.size(3), groups};
     Tensor dx = at::empty_like(x), dscale = at::empty_like(mean), dshift = at::empty_like(mean);
     with_values(x, [&](auto values) {
       tweedie::backward(n, values(x), values(dy), scale.data_ptr<float>(), shift.data_ptr<float>(),
@@ -245,7 +262,7 @@ class NormSilu : public torch::autograd::Function<NormSilu> {
       dscale = dscale.sum(0, true);
       dshift = dshift.sum(0, true);
     }
-    const auto dtype = context->saved_data["dtype"].toScalarType();
+    const auto dtype = saved[1].scalar_type();
     return {dx, dscale.to(dtype), dshift.to(dtype), Tensor()};
   }
 };

@@ -105,18 +105,19 @@ struct Stage {
 
 class UNet final : public Network {
  public:
-  UNet(const UNetOptions& options, const Shape& image)
+  UNet(const UNetOptions& options, const Shape& image, int64_t classes)
       : UNet(options, image,
-             {image[0] * options.patch * options.patch, image[1] / options.patch, image[2] / options.patch}) {
-  }
+             {image[0] * options.patch * options.patch, image[1] / options.patch, image[2] / options.patch},
+             classes) {}
 
   // shape: of the image folded into patches
-  UNet(const UNetOptions& options, const Shape& image, const Shape& shape)
+  UNet(const UNetOptions& options, const Shape& image, const Shape& shape, int64_t classes)
       : shape_(image),
         patch_(options.patch),
         embedding_size_(4 * options.channels),
         embed1_{"embed1", options.channels, embedding_size_},
         embed2_{"embed2", embedding_size_, embedding_size_},
+        labels_{"labels", classes, embedding_size_},
         stem_{"stem", shape[0], options.channels},
         middle_attention_("middle.attention", options.channels * options.multipliers.back()),
         head_norm_{"head.norm", options.channels * options.multipliers.front()},
@@ -157,6 +158,7 @@ class UNet final : public Network {
   }
 
   Shape shape() const override { return shape_; }
+  int64_t classes() const override { return labels_.classes; }
 
   Weights initialise(Noise noise) const override {
     Weights weights;
@@ -174,11 +176,13 @@ class UNet final : public Network {
     }
     head_norm_.initialise(weights);
     head_.initialise(weights, noise);
+    labels_.initialise(weights, noise);
     return weights;
   }
 
-  Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise) const override {
-    TensorEngine engine{weights, embedding(weights, c_noise)};
+  Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise,
+                 const Tensor& labels) const override {
+    TensorEngine engine{weights, embedding(weights, c_noise, labels)};
     const Tensor h = at::pixel_unshuffle(x, patch_).contiguous(at::MemoryFormat::ChannelsLast);
     return at::pixel_shuffle(layers(engine, h), patch_);
   }
@@ -208,10 +212,12 @@ class UNet final : public Network {
   }
 
  private:
-  Tensor embedding(const Weights& weights, const Tensor& c_noise) const {
+  // silu(embed2(silu(embed1(sinusoids of c_noise))) + that of the label), (1 or B, embedding size)
+  Tensor embedding(const Weights& weights, const Tensor& c_noise, const Tensor& labels) const {
     const Tensor sinusoids =
         layers::sinusoidal_embedding(c_noise, embed1_.in).to(weights.tensors().front().scalar_type());
-    return at::silu(embed2_(weights, at::silu(embed1_(weights, sinusoids))));
+    const Tensor of_noise = embed2_(weights, at::silu(embed1_(weights, sinusoids)));
+    return at::silu(labels_.classes == 0 ? of_noise : of_noise + labels_(weights, labels));
   }
 
   template <class E>
@@ -222,8 +228,8 @@ class UNet final : public Network {
     const Value input = plan->input({shape_[1] / patch_, shape_[2] / patch_, shape_[0] * patch_ * patch_});
     plan->finish(layers(engine, input));
     return [this, weights, plan = std::shared_ptr<const Plan<E>>(plan), modulations = engine.modulations](
-               const Tensor& x, const Tensor& c_noise) {
-      const Tensor embedded = embedding(weights, c_noise);
+               const Tensor& x, const Tensor& c_noise, const Tensor& labels) {
+      const Tensor embedded = embedding(weights, c_noise, labels);
       std::vector<Tensor> modulation;
       for (const Linear& linear : modulations) modulation.push_back(linear(weights, embedded));
       const Tensor folded = at::pixel_unshuffle(x.to(at::kFloat), patch_);
@@ -257,6 +263,7 @@ class UNet final : public Network {
   int64_t patch_;
   int64_t embedding_size_;
   Linear embed1_, embed2_;
+  layers::ClassEmbedding labels_;
   Convolution stem_;
   std::vector<std::vector<Stage>> down_, up_;
   std::vector<Stage> middle_;
@@ -309,13 +316,15 @@ void check(const UNetOptions& options, const Shape& shape) {
 
 }  // namespace
 
-std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape) {
+std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape, int64_t classes) {
   check(options, shape);
-  return std::make_shared<UNet>(options, shape);
+  return std::make_shared<UNet>(options, shape, classes);
 }
 
-std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape) {
-  return std::visit([&](const auto& alternative) { return make_network(alternative, shape); }, options);
+std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape,
+                                            int64_t classes) {
+  return std::visit([&](const auto& alternative) { return make_network(alternative, shape, classes); },
+                    options);
 }
 
 }  // namespace tweedie

@@ -54,21 +54,39 @@ Weights Weights::to(at::Device device, at::ScalarType dtype) const {
 Network::Bound Network::bind(const Weights& weights, at::ScalarType dtype) const {
   const Tensor& any = weights.tensors().front();
   const bool cast = any.scalar_type() != dtype;  // in every call, so that gradients pass it
-  return [this, weights, dtype, cast, device = any.device()](const Tensor& x, const Tensor& c_noise) {
-    return forward(cast ? weights.to(device, dtype) : weights, x.to(dtype), c_noise).to(x.scalar_type());
+  return [this, weights, dtype, cast, device = any.device()](const Tensor& x, const Tensor& c_noise,
+                                                             const Tensor& labels) {
+    return forward(cast ? weights.to(device, dtype) : weights, x.to(dtype), c_noise, labels)
+        .to(x.scalar_type());
   };
 }
 
 NetworkPredictor::NetworkPredictor(std::shared_ptr<const Network> network, const Weights& weights)
-    : network_(std::move(network)), bound_(network_->bind(weights, weights.tensors().front().scalar_type())) {
-  if (weights.tensors().front().is_cuda()) bound_ = replayed(std::move(bound_));
+    : network_(std::move(network)) {
+  const Tensor& any = weights.tensors().front();
+  Network::Bound bound = network_->bind(weights, any.scalar_type());
+  bound_ = std::make_shared<const Network::Bound>(any.is_cuda() ? replayed(std::move(bound)) : bound);
+}
+
+NetworkPredictor NetworkPredictor::labelled(const Tensor& labels) const {
+  const int64_t classes = network_->classes();
+  if (classes == 0) throw Error("label", "this model was not trained with classes");
+  if (labels.numel() > 0) {
+    const auto least = labels.min().item<int64_t>(), most = labels.max().item<int64_t>();
+    if (least < 0 || most >= classes)
+      throw Error("label", fmt::format("{}: 0 to {} is meant", least < 0 ? least : most, classes - 1));
+  }
+  NetworkPredictor result = *this;
+  result.labels_ = labels.contiguous();
+  return result;
 }
 
 Tensor NetworkPredictor::predict(const Tensor& x_t, const Tensor& t) const {
   // One embedding serves all rows of one noise level. That they have one is for the caller to say, by stride
   // 0: were it read off the values, the bits of a row would depend on the others' levels.
   const bool one_level = t.numel() > 1 && t.stride(0) == 0;
-  return bound_(x_t, one_level ? t.slice(0, 0, 1) : t);
+  return (*bound_)(x_t, one_level ? t.slice(0, 0, 1) : t,
+                   labels_.defined() ? labels_.to(x_t.device()) : labels_);
 }
 
 }  // namespace tweedie

@@ -71,7 +71,7 @@ double mean_variance(const Denoiser& prior, const Tensor& x, double sigma) {
 // At x = E[x_0], which is D of itself at large noise, V tends to Cov[x_0] with an error of order Cov^2 /
 // sigma^2.
 double estimate_data_variance(const Denoiser& prior) {
-  if (const auto* edm = dynamic_cast<const EdmDenoiser*>(&prior))
+  if (const auto* edm = dynamic_cast<const NetworkDenoiser*>(&prior))
     return edm->sigma_data() * edm->sigma_data();
   if (dynamic_cast<const AnalyticPrior*>(&prior) == nullptr) {
     throw Error("method.data_variance",

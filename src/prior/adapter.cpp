@@ -100,21 +100,36 @@ Tensor PredictorDenoiser::do_mean(const Tensor& x, const Tensor& ratio) const {
   return data_from(prediction_, p, x, ratio, output);
 }
 
-EdmScaling edm_scaling(const Tensor& sigma, double sigma_data) {
+NetworkScaling network_scaling(NetworkOutput output, const Tensor& sigma, double sigma_data) {
   const double data = sigma_data * sigma_data;
-  const Tensor total = sigma * sigma + data;
-  return {data / total, sigma * sigma_data * total.rsqrt(), total.rsqrt(), sigma.log() / 4};
+  const Tensor total = sigma * sigma + data, c_in = total.rsqrt(), c_noise = sigma.log() / 4;
+  switch (output) {
+    case NetworkOutput::edm:
+      return {data / total, sigma * sigma_data * c_in, c_in, c_noise};
+    case NetworkOutput::noise:
+      return {at::ones_like(sigma), -sigma, c_in, c_noise};
+    case NetworkOutput::data:
+      return {at::zeros_like(sigma), at::full_like(sigma, sigma_data), c_in, c_noise};
+    case NetworkOutput::velocity:
+      return {data / total, -sigma * sigma_data * c_in, c_in, c_noise};
+    case NetworkOutput::flow: {
+      const Tensor sum = sigma + sigma_data;
+      return {sigma_data / sum, -sigma * sigma_data / sum, 1 / sum, c_noise};
+    }
+  }
+  throw Error("output", "not one of edm, noise, data, velocity, flow");
 }
 
-EdmDenoiser::EdmDenoiser(std::shared_ptr<const Predictor> network, double sigma_data, Shape shape)
-    : network_(std::move(network)), sigma_data_(sigma_data), shape_(std::move(shape)) {
+NetworkDenoiser::NetworkDenoiser(std::shared_ptr<const Predictor> network, double sigma_data, Shape shape,
+                                 NetworkOutput output)
+    : network_(std::move(network)), sigma_data_(sigma_data), shape_(std::move(shape)), output_(output) {
   if (!(sigma_data > 0 && std::isfinite(sigma_data))) {
     throw Error("sigma_data", fmt::format("{}, but a finite value above 0 is needed", sigma_data));
   }
 }
 
-Tensor EdmDenoiser::do_mean(const Tensor& x, const Tensor& sigma) const {
-  const auto [c_skip, c_out, c_in, c_noise] = edm_scaling(sigma, sigma_data_);
+Tensor NetworkDenoiser::do_mean(const Tensor& x, const Tensor& sigma) const {
+  const auto [c_skip, c_out, c_in, c_noise] = network_scaling(output_, sigma, sigma_data_);
   const Tensor input = c_in * x;
   return c_skip * x + c_out * checked(network_->predict(input, per_row(c_noise, x)), input);
 }

@@ -2,6 +2,7 @@
 
 #include "core/shape.h"
 #include "core/workers.h"
+#include "tweedie/diffusion.h"
 #include "tweedie/guidance.h"
 #include "tweedie/heun.h"
 #include "tweedie/operators.h"
@@ -35,8 +36,8 @@ struct Prior {
 Prior make_prior(const BenchNetwork& bench, const BenchSettings& settings) {
   const auto network = make_network(bench.options, bench.shape);
   const Weights weights = trained(*network).to(settings.device, settings.dtype);
-  return {network, std::make_shared<EdmDenoiser>(std::make_shared<NetworkPredictor>(network, weights),
-                                                 sigma_data, bench.shape)};
+  return {network, std::make_shared<NetworkDenoiser>(std::make_shared<NetworkPredictor>(network, weights),
+                                                     sigma_data, bench.shape)};
 }
 
 Workload in_slices(const std::function<std::shared_ptr<const Denoiser>(int64_t)>& denoiser_of, int64_t slices,
@@ -120,7 +121,8 @@ Workload training(const BenchNetwork& bench, const BenchSettings& settings) {
   options.batch = bench.batch;
   options.precision = settings.dtype == at::kBFloat16 ? Precision::bf16 : Precision::f32;
   const Tensor data = Noise(3).normal(with_batch(4 * bench.batch, bench.shape), at::kFloat);
-  const auto trainer = std::make_shared<Trainer>(network, data, options, /*seed=*/1,
+  const auto model = std::make_shared<DiffusionModel>(network, EdmObjective{}, data.std().item<double>());
+  const auto trainer = std::make_shared<Trainer>(model, data, Tensor(), options, /*seed=*/1,
                                                  settings.workers->threads(), settings.device);
   // The value, and the derivatives with respect to weights and to each layer's input
   return {bench.batch, 3 * network->flops(),

@@ -17,7 +17,9 @@ void fields(FieldVisitor& visit, TrainConfig& o) {
   visit(o.checkpoint_seconds, {"checkpoint_seconds", "between checkpoints", {.min = 0}});
   visit(o.half, {"half", "the model file in float16, half the size"});
   visit(o.data, {"data", "what to learn from", {.required = true}});
-  visit(o.network, {"network", "the denoiser's network"});
+  visit(o.model, {"model", "the family of distributions"});
+  if (takes_network(o.model)) visit(o.network, {"network", "what computes"});
+  o.train.has_objective = std::holds_alternative<DiffusionOptions>(o.model);
   visit(o.train, {"train", "how to learn"});
 }
 

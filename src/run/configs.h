@@ -2,7 +2,7 @@
 // The config file of each command, as a struct with its defaults.
 
 #include "io/method_fields.h"
-#include "io/option_fields.h"
+#include "io/model_options.h"
 #include "run/prior_config.h"
 
 namespace tweedie {
@@ -17,8 +17,9 @@ struct SamplerConfig {
 struct TrainConfig {
   uint64_t seed = 0;
   DataOptions data;
-  NetworkOptions network = UNetOptions{};
-  TrainOptions train;
+  ModelOptions model;
+  NetworkOptions network = UNetOptions{};  // of models that take one
+  TrainTable train;
   double checkpoint_seconds = 60;  // between checkpoints
   bool half = false;               // the model file in float16
 };

@@ -7,7 +7,7 @@
 namespace tweedie {
 
 Summary info(const std::filesystem::path& file) {
-  const auto flops = [](const ModelCard& card) { return make_network(card.network, card.shape)->flops(); };
+  const auto flops = [](const ModelCard& card) { return network_of(card)->flops(); };
   if (auto summary = info_by_reading(file, flops)) return *std::move(summary);
   const LoadedPrior prior = load_prior(prior_of(file), RunContext{});
   return {{"command", "info"},

@@ -119,7 +119,7 @@ Summary likelihood(const LikelihoodRequest& request, const RunContext& given) {
   FlowDensityOptions options = request.flow;
   const double sigma_min = request.sigma_min.value_or(request.exact ? 0 : options.sigma_min);
   options.sigma_min = sigma_min;
-  if (const auto* network = dynamic_cast<const EdmDenoiser*>(prior.denoiser.get()))
+  if (const auto* network = dynamic_cast<const NetworkDenoiser*>(prior.denoiser.get()))
     options.data_std = network->sigma_data();
   RunFolder folder(context.out, context.force);
   const FlowDensity density = request.exact

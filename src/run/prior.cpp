@@ -119,9 +119,9 @@ LoadedPrior load_network(const std::filesystem::path& file, const RunContext& co
   const Weights weights = model.weights.to(context.device, bf16 ? at::kBFloat16 : at::kFloat);
   limit_kept_memory(context.memory);
   LoadedPrior result;
-  result.denoiser = std::make_shared<EdmDenoiser>(
-      std::make_shared<NetworkPredictor>(make_network(model.card.network, model.card.shape), weights),
-      model.card.sigma_data, model.card.shape);
+  result.denoiser =
+      std::make_shared<NetworkDenoiser>(std::make_shared<NetworkPredictor>(network_of(model.card), weights),
+                                        model.card.sigma_data, model.card.shape, model.card.output);
   result.low = model.card.low;
   result.high = model.card.high;
   result.description = fmt::format("{}, {} weights, trained on {}", file.filename().string(),

@@ -9,6 +9,7 @@
 #include "io/run_folder.h"
 #include "report/curves.h"
 #include "run/services.h"
+#include "tweedie/diffusion.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -53,19 +54,42 @@ void write_curve(const std::filesystem::path& path, const std::vector<nlohmann::
   write_png(path, figure.image);
 }
 
+// What is trained, one overload for each family. Completes the card.
+std::shared_ptr<const Trainable> make_trainable(const DiffusionOptions& options, const TrainConfig& config,
+                                                const Dataset& data, ModelCard& card) {
+  card.output = network_output(config.train.objective);
+  if (options.conditional) {
+    if (!data.labels.defined()) throw Error("model.conditional", data.name + " has no labels");
+    card.classes = data.labels.max().item<int64_t>() + 1;
+  }
+  if (!(card.sigma_data > 0)) throw Error("data", "all values are equal: there is nothing to learn");
+  return std::make_shared<DiffusionModel>(network_of(card), config.train.objective, card.sigma_data,
+                                          options.label_dropout);
+}
+
 }  // namespace
 
 TrainOutcome train(const TrainConfig& given, const RunContext& context, bool resume) {
   const Stopwatch watch;
   TrainConfig config = given;  // with the precision that --dtype asks for, so that run.toml has it
-  if (context.precision != Precision::automatic) config.train.precision = context.precision;
+  if (context.precision != Precision::automatic) config.train.options.precision = context.precision;
   const Dataset data = load_dataset(config.data);
   if (data.x.dim() < 2) throw Error(data.name, "a list of numbers; (N, *shape) with N samples is needed");
   const Shape shape(data.x.sizes().begin() + 1, data.x.sizes().end());
-  const TrainOptions& options = config.train;
-  const auto network = make_network(config.network, shape);
+  const TrainOptions& options = config.train.options;
+  ModelCard card{.model = config.model,
+                 .network = config.network,
+                 .shape = shape,
+                 .low = data.low,
+                 .high = data.high,
+                 .sigma_data = config.train.sigma_data.value_or(data.x.std().item<double>()),
+                 .data = data.name,
+                 .data_crc = data.crc,
+                 .seed = config.seed};
+  const auto model =
+      std::visit([&](const auto& o) { return make_trainable(o, config, data, card); }, config.model);
   limit_kept_memory(context.memory);
-  Trainer trainer(network, data.x, options, config.seed, context.threads, context.device);
+  Trainer trainer(model, data.x, data.labels, options, config.seed, context.threads, context.device);
   const std::string training = write_fields(config);
 
   const auto checkpoint_path = context.out / "checkpoint.safetensors";
@@ -122,12 +146,12 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   summary["steps"] = state.step;
   summary["total_steps"] = state.total_steps;
   summary["images"] = state.step * options.batch;
-  summary["sigma_data"] = state.sigma_data;
+  summary["sigma_data"] = card.sigma_data;
+  if (!state.validations.empty()) summary["validation_loss"] = state.validations.back().loss;
   if (!log.empty()) summary["loss"] = log.back()["loss"];
   if (finished) {
-    const ModelCard card{config.network, shape,    data.low,    data.high, state.sigma_data,
-                         data.name,      data.crc, config.seed, state.step};
-    write_model(context.out / "model.safetensors", {card, state.average, training},
+    card.steps = state.step;
+    write_model(context.out / "model.safetensors", {card, trainer.result(), training},
                 config.half ? at::kHalf : at::kFloat);
     write_curve(context.out / "figure.png", log, summary);
   }

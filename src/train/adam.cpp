@@ -39,7 +39,8 @@ TWEEDIE_INLINE void adam(const AdamStep* step, const float* gradient, int64_t co
     const Lanes16 g = load16(gradient + i) * step->clip;
     const Lanes16 m = load16(a->moment1 + i) * b1 + g * c1;
     const Lanes16 v = load16(a->moment2 + i) * b2 + g * g * c2;
-    const Lanes16 w = load16(a->weight + i) - step->rate * m / (sqrt_lanes(v) * per_second + 1e-8F);
+    const Lanes16 w =
+        load16(a->weight + i) * step->keep - step->rate * m / (sqrt_lanes(v) * per_second + 1e-8F);
     const Lanes16 mean = load16(a->average + i);
     store16(a->moment1 + i, m);
     store16(a->moment2 + i, v);

@@ -12,9 +12,10 @@ double sum_gradients(const std::vector<const float*>& parts, int64_t count, floa
 // Adam (Kingma & Ba 2015, algorithm 1, its two corrections of the bias in `rate` and `second`) with the
 // average of the weights behind it:
 //   m = b1 m + (1 - b1) clip g,   v = b2 v + (1 - b2) (clip g)^2,
-//   w = w - rate m / (sqrt(v) / second + 1e-8),   average = average + mix (w - average)
+//   w = keep w - rate m / (sqrt(v) / second + 1e-8),   average = average + mix (w - average)
+// keep = 1 - the uncorrected rate x the decay (AdamW, Loshchilov & Hutter 2019).
 struct AdamStep {
-  float clip, rate, second, mix;
+  float clip, rate, second, mix, keep = 1;
 };
 struct AdamArrays {
   float *weight, *moment1, *moment2, *average;

@@ -1,24 +1,17 @@
-#include "train/edm.h"
+// Karras, Aittala, Aila, Laine, "Elucidating the design space of diffusion-based generative models", NeurIPS
+// 2022, table 1: ln sigma ~ N(p_mean, p_std^2).
 
-#include <ATen/ATen.h>
+#include "train/denoising.h"
 
 namespace tweedie {
 
-Tensor edm_loss(const EdmObjective& objective, const Network::Bound& network, double sigma_data,
-                const Tensor& x, Noise& noise) {
-  Shape per_row(x.dim(), 1);
-  per_row[0] = x.size(0);
-  const Tensor sigma =
-      (noise.normal(per_row, at::kFloat) * objective.p_std + objective.p_mean).exp().to(x.device());
-  const Tensor noisy = x + sigma * noise.normal_like(x);
+Tensor level_quantile(const EdmObjective& objective, double, const Tensor& u) {
+  return (normal_quantile(u) * objective.p_std + objective.p_mean).exp();
+}
 
-  const Tensor total = (sigma.square() + sigma_data * sigma_data).sqrt();
-  const Tensor c_skip = sigma_data * sigma_data / total.square(), c_out = sigma * sigma_data / total;
-  const Tensor c_in = 1 / total, c_noise = sigma.log().flatten() / 4;
-
-  // weight |D - x|^2 = |F - (x - c_skip noisy) / c_out|^2, since weight = 1 / c_out^2
-  const Tensor target = (x - c_skip * noisy) / c_out;
-  return (network(c_in * noisy, c_noise) - target).square().sum();
+Tensor objective_loss(const EdmObjective& objective, const DiffusionTask& task, const Tensor& x,
+                      const Tensor& sigma, Noise& noise) {
+  return denoising_loss(task, NetworkOutput::edm, objective.weighting, x, sigma, noise.normal_like(x));
 }
 
 }  // namespace tweedie

@@ -4,8 +4,8 @@
 #include "core/shape.h"
 #include "core/workers.h"
 #include "train/adam.h"
-#include "train/edm.h"
 #include "tweedie/error.h"
+#include "tweedie/train.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -30,7 +30,7 @@ Weights zeros_like(const Weights& weights) {
   return weights.with(std::move(zeros));
 }
 
-void check(const TrainOptions& options, const Network& network, const Tensor& data) {
+void check(const TrainOptions& options, const Trainable& model, const Tensor& data, const Tensor& labels) {
   const auto positive = [](const char* field, double value) {
     if (!(value > 0) || !std::isfinite(value))
       throw Error(field, fmt::format("{}: a positive number is needed", value));
@@ -40,9 +40,15 @@ void check(const TrainOptions& options, const Network& network, const Tensor& da
       throw Error(field, fmt::format("{}: a number of at least 0 is needed", value));
   };
   require_real(data, "data");
-  require_batch_of(data, network.shape(), "data");
+  require_batch_of(data, model.shape(), "data");
   if (data.size(0) == 0) throw Error("data", "no rows to learn from");
   require_finite(data, "data");
+  if (labels.defined() &&
+      (labels.dim() != 1 || labels.size(0) != data.size(0) || labels.scalar_type() != at::kLong)) {
+    throw Error("data.labels",
+                fmt::format("{} of shape {}, but one whole number for each of {} rows is needed",
+                            toString(labels.scalar_type()), to_string(labels.sizes()), data.size(0)));
+  }
   if (options.steps) positive("train.steps", static_cast<double>(*options.steps));
   positive("train.minutes", options.minutes);
   positive("train.batch", static_cast<double>(options.batch));
@@ -50,21 +56,26 @@ void check(const TrainOptions& options, const Network& network, const Tensor& da
   positive("train.gradient_clip", options.gradient_clip);
   not_negative("train.warmup_steps", static_cast<double>(options.warmup_steps));
   not_negative("train.ema_ratio", options.ema_ratio);
-  if (options.sigma_data) positive("train.sigma_data", *options.sigma_data);
-  if (const auto* edm = std::get_if<EdmObjective>(&options.objective)) {
-    if (!std::isfinite(edm->p_mean))
-      throw Error("train.p_mean", fmt::format("{}: a finite number is needed", edm->p_mean));
-    not_negative("train.p_std", edm->p_std);
+  not_negative("train.weight_decay", options.weight_decay);
+  positive("train.accumulate", static_cast<double>(options.accumulate));
+  positive("train.validation_steps", static_cast<double>(options.validation_steps));
+  if (!(options.validation >= 0 && options.validation < 1))
+    throw Error("train.validation", fmt::format("{}: at least 0 and below 1 is meant", options.validation));
+  if (options.patience) {
+    positive("train.patience", static_cast<double>(*options.patience));
+    if (options.validation == 0)
+      throw Error("train.patience", "needs rows to be held out; set train.validation, such as 0.05");
   }
 }
 
 }  // namespace
 
 struct Trainer::Implementation {
-  std::shared_ptr<const Network> network;
-  Tensor data;
+  std::shared_ptr<const Trainable> model;
+  Tensor data, labels;  // to learn from
+  Batch held_out;       // not to
   TrainOptions options;
-  Noise order, diffusion;
+  Noise order, diffusion, validation;
   Workers workers;
   at::Device device;
   at::ScalarType dtype;
@@ -89,13 +100,11 @@ struct Trainer::Implementation {
     std::vector<Tensor> parts;
   };
 
-  Gradient slice_gradient(const Network::Bound& bound, const std::vector<Tensor>& leaves, const Tensor& x,
+  Gradient slice_gradient(const Trainable::Loss& bound, const std::vector<Tensor>& leaves, const Batch& batch,
                           std::vector<uint64_t> rows) const {
     const at::AutoGradMode gradients(true);
     Noise noise = diffusion.rows(std::move(rows));
-    const Tensor loss = std::visit(
-        [&](const EdmObjective& edm) { return edm_loss(edm, bound, state.sigma_data, x.to(device), noise); },
-        options.objective);
+    const Tensor loss = bound(batch, noise);
     Gradient result;
     result.parts = torch::autograd::grad({loss}, leaves);
     for (size_t i = 0; i < leaves.size(); ++i) {
@@ -131,40 +140,93 @@ struct Trainer::Implementation {
     std::vector<Tensor> parts;  // in memory as the weights are
   };
 
+  // The chains of rows begin .. end of the batch of a step, in place
+  Tensor chains_of(int64_t step, int64_t begin, int64_t end) const {
+    if (!state.chains.defined()) return {};
+    const int64_t offset = step % (state.chains.size(0) / options.batch) * options.batch;
+    return state.chains.slice(0, offset + begin, offset + end);
+  }
+
   // Mean gradient over the batch of the given step, in float32, and the mean loss.
   BatchGradient batch_gradient(int64_t step) {
-    const int64_t batch = options.batch, rows_each = rows_together(network->shape(), device);
+    const int64_t batch = options.batch, rows_each = rows_together(model->shape(), device);
     const int64_t slices = (batch + rows_each - 1) / rows_each;
     std::vector<int64_t> indices(batch);
     for (int64_t i = 0; i < batch; ++i) indices[i] = image(step * batch + i);
     std::vector<Tensor> leaves(state.weights.size());
     for (size_t i = 0; i < leaves.size(); ++i)
       leaves[i] = Weights::cast(state.weights.tensors()[i], device, at::kFloat).detach().requires_grad_();
-    const Network::Bound bound = network->bind(state.weights.with(leaves), dtype);
-    std::vector<Gradient> gradients(slices);
-    workers.for_each(slices, [&](int64_t slice) {
-      const int64_t begin = slice * rows_each, end = std::min(batch, begin + rows_each);
-      std::vector<uint64_t> rows(end - begin);
-      for (int64_t i = begin; i < end; ++i) rows[i - begin] = static_cast<uint64_t>(step * batch + i);
-      const Tensor chosen = at::tensor(std::vector<int64_t>(indices.begin() + begin, indices.begin() + end));
-      gradients[slice] = slice_gradient(bound, leaves, data.index_select(0, chosen), std::move(rows));
-    });
-    const double scale = 1.0 / static_cast<double>(batch * product(network->shape()));
+    const Trainable::Loss bound = model->bind(state.weights.with(leaves), dtype);
+    const double scale = 1.0 / (static_cast<double>(batch) * model->terms());
     BatchGradient total;
-    for (const Gradient& gradient : gradients) total.loss += gradient.loss * scale;
-    for (const Tensor& weight : state.weights.tensors()) total.parts.push_back(at::empty_like(weight));
+    const int64_t parts = std::min(options.accumulate, slices);
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t first = part * slices / parts, last = (part + 1) * slices / parts;
+      std::vector<Gradient> gradients(last - first);
+      workers.for_each(last - first, [&](int64_t i) {
+        const int64_t begin = (first + i) * rows_each, end = std::min(batch, begin + rows_each);
+        std::vector<uint64_t> rows(end - begin);
+        for (int64_t k = begin; k < end; ++k) rows[k - begin] = static_cast<uint64_t>(step * batch + k);
+        const Tensor chosen =
+            at::tensor(std::vector<int64_t>(indices.begin() + begin, indices.begin() + end));
+        Batch slice{data.index_select(0, chosen).to(device), {}, chains_of(step, begin, end), {}};
+        if (labels.defined()) slice.labels = labels.index_select(0, chosen).to(device);
+        gradients[i] = slice_gradient(bound, leaves, slice, std::move(rows));
+      });
+      for (const Gradient& gradient : gradients) total.loss += gradient.loss * scale;
+      add_gradients(gradients, last == slices ? scale : 1, total);
+    }
+    return total;
+  }
+
+  // Adds gradients to the total in their order, then scales it and takes its norm.
+  void add_gradients(const std::vector<Gradient>& gradients, double scale, BatchGradient& total) {
+    const bool begun = !total.parts.empty();
+    if (!begun) {
+      for (const Tensor& weight : state.weights.tensors()) total.parts.push_back(at::empty_like(weight));
+    }
     const std::vector<Block> blocks = this->blocks();
     std::vector<double> squares(blocks.size());
     workers.for_each(static_cast<int64_t>(blocks.size()), [&](int64_t i) {
       const auto [array, begin, count] = blocks[i];
+      float* sum = total.parts[array].data_ptr<float>() + begin;
       std::vector<const float*> parts;
+      if (begun) parts.push_back(sum);
       for (const Gradient& gradient : gradients)
         parts.push_back(gradient.parts[array].data_ptr<float>() + begin);
-      squares[i] = sum_gradients(parts, count, static_cast<float>(scale),
-                                 total.parts[array].data_ptr<float>() + begin);
+      squares[i] = sum_gradients(parts, count, static_cast<float>(scale), sum);
     });
     total.norm = std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
-    return total;
+  }
+
+  // The mean loss of the rows held out under the averaged weights, at one level or as in training
+  double held_out_loss(const Trainable::Loss& bound, std::optional<double> level) {
+    const int64_t count = held_out.x.size(0), rows_each = rows_together(model->shape(), device);
+    std::vector<double> losses((count + rows_each - 1) / rows_each);
+    workers.for_each(static_cast<int64_t>(losses.size()), [&](int64_t i) {
+      const int64_t begin = i * rows_each, end = std::min(count, begin + rows_each);
+      std::vector<uint64_t> rows(end - begin);
+      std::iota(rows.begin(), rows.end(), static_cast<uint64_t>(begin));
+      Noise noise = validation.rows(std::move(rows));
+      Batch slice{held_out.x.slice(0, begin, end).to(device), {}, {}, level};
+      if (held_out.labels.defined()) slice.labels = held_out.labels.slice(0, begin, end).to(device);
+      losses[i] = bound(slice, noise).item<double>();
+    });
+    return std::accumulate(losses.begin(), losses.end(), 0.0) / (static_cast<double>(count) * model->terms());
+  }
+
+  // True when it is time to stop.
+  bool look() {
+    const Trainable::Loss bound = model->bind(state.average.to(device, at::kFloat), dtype);
+    Validation seen{state.step, held_out_loss(bound, {}), {}};
+    for (const double level : model->levels()) seen.by_level.push_back(held_out_loss(bound, level));
+    const auto better = [](const Validation& a, const Validation& b) { return a.loss < b.loss; };
+    state.validations.push_back(std::move(seen));
+    if (!options.patience) return false;
+    const auto best = std::min_element(state.validations.begin(), state.validations.end(), better);
+    const int64_t since = state.validations.end() - best - 1;
+    if (since == 0) state.best = state.average.clone();
+    return since >= *options.patience;
   }
 
   double learning_rate(int64_t step) const {
@@ -181,7 +243,8 @@ struct Trainer::Implementation {
         .clip = static_cast<float>(std::min(1.0, options.gradient_clip / (gradient.norm + 1e-12))),
         .rate = static_cast<float>(rate / (1 - std::pow(adam_beta1, t))),
         .second = static_cast<float>(std::sqrt(1 - std::pow(adam_beta2, t))),
-        .mix = static_cast<float>(1 - std::pow(0.5, 1 / std::max(1.0, options.ema_ratio * t)))};
+        .mix = static_cast<float>(1 - std::pow(0.5, 1 / std::max(1.0, options.ema_ratio * t))),
+        .keep = static_cast<float>(1 - rate * options.weight_decay)};
     const std::vector<Block> blocks = this->blocks();
     workers.for_each(static_cast<int64_t>(blocks.size()), [&](int64_t i) {
       const auto [array, begin, count] = blocks[i];
@@ -195,35 +258,59 @@ struct Trainer::Implementation {
 
   // How many steps fit in the minutes asked for, from a few whose results are thrown away.
   int64_t measured_steps() {
+    const Tensor chains = state.chains.defined() ? state.chains.clone() : Tensor();
     batch_gradient(0);
     const double begin = seconds_now();
     int64_t count = 0;
     for (; count < 3 || (seconds_now() - begin < 2 && count < 50); ++count) batch_gradient(count);
     const double per_step = (seconds_now() - begin) / static_cast<double>(count);
+    state.chains = chains;
     return std::max<int64_t>(1, static_cast<int64_t>(60 * options.minutes / per_step));
   }
 };
 
-Trainer::Trainer(std::shared_ptr<const Network> network, Tensor data, TrainOptions options, uint64_t seed,
-                 int64_t threads, at::Device device) {
-  check(options, *network, data);
+Trainer::Trainer(std::shared_ptr<const Trainable> model, Tensor data, Tensor labels, TrainOptions options,
+                 uint64_t seed, int64_t threads, at::Device device) {
+  check(options, *model, data, labels);
   const bool bf16 =
       options.precision == Precision::bf16 || (options.precision == Precision::automatic && device.is_cuda());
   const Noise noise(seed);
+  data = data.to(at::kFloat);
+  Batch held_out;
+  if (const auto count = static_cast<int64_t>(options.validation * static_cast<double>(data.size(0)));
+      options.validation > 0) {
+    if (count < 1 || count == data.size(0))
+      throw Error("train.validation",
+                  fmt::format("{} of {} rows is none or all of them", options.validation, data.size(0)));
+    const Tensor rows = at::tensor(noise.stream(Stream::metric).permutation(data.size(0)));
+    const Tensor out = std::get<0>(rows.slice(0, 0, count).sort()),
+                 in = std::get<0>(rows.slice(0, count).sort());
+    held_out.x = data.index_select(0, out);
+    data = data.index_select(0, in);
+    if (labels.defined()) {
+      held_out.labels = labels.index_select(0, out);
+      labels = labels.index_select(0, in);
+    }
+  }
+  if (data.numel() > 0 && data.min().item<float>() == data.max().item<float>())
+    throw Error("data", "all values are equal: there is nothing to learn");
   TrainState state;
+  const Tensor some = data.slice(0, 0, std::min<int64_t>(data.size(0), 1024));
   // Channels last in memory, as networks read them
-  state.weights = network->initialise(noise.stream(Stream::weights)).to(at::kCPU, at::kFloat);
+  state.weights = model->initialise(noise.stream(Stream::weights), some).to(at::kCPU, at::kFloat);
   state.average = state.weights.clone();
   state.moment1 = zeros_like(state.weights);
   state.moment2 = zeros_like(state.weights);
   state.total_steps = options.steps.value_or(0);
-  state.sigma_data = options.sigma_data.value_or(data.std().item<double>());
-  if (!(state.sigma_data > 0)) throw Error("data", "all values are equal: there is nothing to learn");
-  implementation_.reset(new Implementation{std::move(network),
-                                           data.to(at::kFloat),
+  state.chains = model->chains(options.batch, some, noise.stream(Stream::initial));
+  implementation_.reset(new Implementation{std::move(model),
+                                           std::move(data),
+                                           std::move(labels),
+                                           std::move(held_out),
                                            options,
                                            noise.stream(Stream::order),
                                            noise.stream(Stream::diffusion),
+                                           noise.stream(Stream::metric),
                                            Workers(device.is_cuda() ? 1 : threads),
                                            device,
                                            bf16 ? at::kBFloat16 : at::kFloat,
@@ -236,6 +323,11 @@ Trainer::~Trainer() = default;
 
 const TrainState& Trainer::state() const {
   return implementation_->state;
+}
+
+const Weights& Trainer::result() const {
+  const TrainState& state = implementation_->state;
+  return state.best.size() > 0 ? state.best : state.average;
 }
 
 at::ScalarType Trainer::dtype() const {
@@ -251,6 +343,12 @@ void Trainer::restore(TrainState state) {
     if (!same)
       throw Error("checkpoint", "its arrays are not those of this network; it belongs to another [network]");
   }
+  const Tensor& chains = implementation_->state.chains;
+  if (chains.defined() != state.chains.defined() ||
+      (chains.defined() && chains.sizes() != state.chains.sizes()))
+    throw Error("checkpoint", "its chains are not those of this model; it belongs to another [model]");
+  if (state.chains.defined()) state.chains = state.chains.clone();
+  if (state.best.size() > 0) state.best = state.best.to(at::kCPU, at::kFloat).clone();
   // Copies: training changes its arrays in place.
   for (Weights* w : {&state.weights, &state.average, &state.moment1, &state.moment2})
     *w = w->to(at::kCPU, at::kFloat).clone();
@@ -276,6 +374,9 @@ bool Trainer::run(const Observer& observer) {
     }
     self.update(gradient, rate);
     ++state.step;
+    const bool last = state.step == state.total_steps;
+    if (self.held_out.x.defined() && (last || state.step % self.options.validation_steps == 0) && self.look())
+      state.total_steps = state.step;
     loss = std::isnan(loss) ? gradient.loss : loss + 0.02 * (gradient.loss - loss);
     const double speed =
         static_cast<double>((state.step - first) * self.options.batch) / (seconds_now() - begin);

@@ -74,10 +74,11 @@ TEST_P(EveryNetwork, OneNoiseLevelServesAllRows) {
 // J^T v against central differences of the denoiser, in float64; float32 and bfloat16 against that.
 TEST_P(EveryNetwork, DerivativeIsThatOfFiniteDifferences) {
   const auto denoiser = [&](at::ScalarType dtype) {
-    return EdmDenoiser(std::make_shared<NetworkPredictor>(network, perturbed(*network).to(at::kCPU, dtype)),
-                       0.5, network->shape());
+    return NetworkDenoiser(
+        std::make_shared<NetworkPredictor>(network, perturbed(*network).to(at::kCPU, dtype)), 0.5,
+        network->shape());
   };
-  const EdmDenoiser exact = denoiser(at::kDouble);
+  const NetworkDenoiser exact = denoiser(at::kDouble);
   const Tensor x = normal(batch(2), 5), u = normal(batch(2), 6), v = normal(batch(2), 7);
   const Tensor sigma = at::tensor({0.2, 3.0}, at::kDouble);
   const auto rows = [](const Tensor& t) { return t.flatten(1).sum(1); };
@@ -106,7 +107,7 @@ TEST_P(EveryNetwork, GradientsOfWeightsAreThoseInFloat64) {
     const Weights weights = perturbed(*network).to(at::kCPU, weights_dtype);
     for (const Tensor& t : weights.tensors()) leaves.push_back(t.detach().requires_grad_());
     const auto bound = network->bind(weights.with(leaves), dtype);
-    const Tensor y = bound(x.to(weights_dtype), c_noise.to(weights_dtype));
+    const Tensor y = bound(x.to(weights_dtype), c_noise.to(weights_dtype), {});
     std::vector<Tensor> flat;
     for (const Tensor& t : torch::autograd::grad({(y * v).sum()}, leaves)) {
       EXPECT_EQ(t.scalar_type(), weights_dtype);

@@ -22,7 +22,7 @@ std::shared_ptr<const Denoiser> gaussian() {
 
 std::shared_ptr<const Denoiser> network(const NetworkOptions& options, at::ScalarType dtype) {
   const auto net = make_network(options, image);
-  return std::make_shared<EdmDenoiser>(
+  return std::make_shared<NetworkDenoiser>(
       std::make_shared<NetworkPredictor>(net, perturbed(*net).to(at::kCPU, dtype)), 0.5, image);
 }
 

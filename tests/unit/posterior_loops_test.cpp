@@ -21,7 +21,7 @@ std::shared_ptr<const Denoiser> gaussian() {
 }
 std::shared_ptr<const Denoiser> network() {
   const auto net = make_network(MlpOptions{.width = 24, .depth = 2}, image);
-  return std::make_shared<EdmDenoiser>(
+  return std::make_shared<NetworkDenoiser>(
       std::make_shared<NetworkPredictor>(net, perturbed(*net).to(at::kCPU, at::kFloat)), 0.5, image);
 }
 LinearOperatorPtr mask() {

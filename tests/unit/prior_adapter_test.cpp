@@ -140,9 +140,9 @@ struct Zero final : Predictor {
 
 // EDM: with F = 0 and Var(x) = sigma_data^2, the expected loss under the weight (sigma^2 + sigma_data^2) /
 // (sigma sigma_data)^2 is 1 per coordinate at every sigma.
-TEST(EdmDenoiser, WeightedLossIsOneAtInitialisation) {
+TEST(NetworkDenoiser, WeightedLossIsOneAtInitialisation) {
   const double data = 0.7;
-  const EdmDenoiser denoiser(std::make_shared<Zero>(), data, shape);
+  const NetworkDenoiser denoiser(std::make_shared<Zero>(), data, shape);
   for (const double sigma : {0.01, 0.5, 3.0, 80.0}) {
     const double gain = denoiser.mean(at::ones({1, 3}, at::kDouble), sigma)[0][0].item<double>();
     const double loss = (gain - 1) * (gain - 1) * data * data + gain * gain * sigma * sigma;
@@ -158,9 +158,9 @@ struct SmoothNetwork final : Predictor {
   }
 };
 
-TEST(EdmDenoiser, IsItsFormulaAndSoIsItsVjp) {
+TEST(NetworkDenoiser, IsItsFormulaAndSoIsItsVjp) {
   const double data = 0.5;
-  const EdmDenoiser denoiser(std::make_shared<SmoothNetwork>(), data, shape);
+  const NetworkDenoiser denoiser(std::make_shared<SmoothNetwork>(), data, shape);
   const Tensor x = normal({3, 3}, 5) * 2, v = normal({3, 3}, 6),
                sigma = at::tensor({0.1, 1.0, 9.0}, at::kDouble);
   const Tensor s = sigma.reshape({3, 1}), total = (s * s + data * data).sqrt();
@@ -174,8 +174,8 @@ TEST(EdmDenoiser, IsItsFormulaAndSoIsItsVjp) {
   EXPECT_LT(max_difference(denoiser.mean(single, sigma), denoiser.mean(x, sigma)), 1e-6);
 }
 
-TEST(EdmDenoiser, SameFromTwoThreads) {
-  const EdmDenoiser denoiser(std::make_shared<SmoothNetwork>(), 0.5, shape);
+TEST(NetworkDenoiser, SameFromTwoThreads) {
+  const NetworkDenoiser denoiser(std::make_shared<SmoothNetwork>(), 0.5, shape);
   const Tensor x = normal({64, 3}, 7), v = normal({64, 3}, 8);
   const Tensor expected = linearise(denoiser, x, 0.8).vjp(v);
   std::vector<Tensor> result(8);
@@ -197,9 +197,9 @@ TEST(Adapter, BadNetworksAreNamed) {
   const PredictorDenoiser cut(std::make_shared<Cut>(), Ve{}, Prediction::data, shape);
   EXPECT_NO_THROW(cut.mean(x, 1.0));
   expect_error([&] { linearise(cut, x, 1.0); }, {"denoiser", "autograd"});
-  expect_error([&] { EdmDenoiser(std::make_shared<Flat>(), 0.5, shape).mean(x, 1.0); },
+  expect_error([&] { NetworkDenoiser(std::make_shared<Flat>(), 0.5, shape).mean(x, 1.0); },
                {"network", "(4,)", "(4, 3)"});
-  expect_error([&] { EdmDenoiser(std::make_shared<Flat>(), 0, shape); }, {"sigma_data", "0"});
+  expect_error([&] { NetworkDenoiser(std::make_shared<Flat>(), 0, shape); }, {"sigma_data", "0"});
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "train/edm.h"
+#include "tweedie/diffusion.h"
 #include "tweedie/train.h"
 
 #include "check_tensor.h"
@@ -12,34 +12,17 @@ namespace {
 // Gaussian data of standard deviation sigma_data: chi2 with n d degrees of freedom.
 double initial_loss_z(double sigma_data) {
   const int64_t n = 4000, d = 6;
-  const auto network = make_network(MlpOptions{.width = 8, .depth = 1}, Shape{d});
+  const DiffusionModel model(make_network(MlpOptions{.width = 8, .depth = 1}, Shape{d}), EdmObjective{},
+                             sigma_data);
   Noise noise(2);
   const Tensor x = 0.5 * normal({n, d}, 1, at::kFloat);
-  const Tensor loss =
-      edm_loss({}, network->bind(network->initialise(Noise(3)), at::kFloat), sigma_data, x, noise);
+  const Tensor loss = model.bind(model.initialise(Noise(3), x), at::kFloat)({.x = x}, noise);
   return (loss.item<double>() - n * d) / std::sqrt(2.0 * n * d);
 }
 
 TEST(EdmLoss, IsOnePerDimensionAtTheStart) {
   EXPECT_LT(std::abs(initial_loss_z(0.5)), 4.5);
   EXPECT_GT(std::abs(initial_loss_z(0.6)), 8);
-}
-
-// The weight makes |F - target|^2 of weight |D - x|^2.
-TEST(EdmLoss, IsTheWeightedErrorOfTheDenoiser) {
-  const auto network = make_network(MlpOptions{.width = 8, .depth = 1}, Shape{3});
-  Weights weights = network->initialise(Noise(3));
-  Tensor(weights["head.weight"]).fill_(0.1);
-  const double sigma_data = 0.7;
-  const Tensor x = normal({5, 3}, 1, at::kFloat);
-  Noise noise(2), same(2);
-  const double ours = edm_loss({}, network->bind(weights, at::kFloat), sigma_data, x, noise).item<double>();
-  const Tensor sigma = (same.normal({5, 1}, at::kFloat) * 1.2 - 1.2).exp();
-  const Tensor noisy = x + sigma * same.normal_like(x);
-  const EdmDenoiser denoiser(std::make_shared<NetworkPredictor>(network, weights), sigma_data, Shape{3});
-  const Tensor error = denoiser.mean(noisy, sigma.flatten()) - x;
-  const Tensor weight = (sigma.square() + sigma_data * sigma_data) / (sigma * sigma_data).square();
-  EXPECT_NEAR((weight * error.square()).sum().item<double>() / ours, 1, 1e-4);
 }
 
 // Two numbers of standard deviation 1 and correlation 0.98
@@ -56,7 +39,11 @@ double irreducible_loss() {
   return ((1 + sigma2) * reduced * density).sum().item<double>() / density.sum().item<double>();
 }
 
-const std::shared_ptr<const Network> small = make_network(MlpOptions{.width = 32, .depth = 2}, Shape{2});
+std::shared_ptr<const Trainable> mlp(int64_t width) {
+  return std::make_shared<DiffusionModel>(make_network(MlpOptions{.width = width, .depth = 2}, Shape{2}),
+                                          EdmObjective{}, 1.0);
+}
+const std::shared_ptr<const Trainable> small = mlp(32);
 
 TrainOptions quick(int64_t steps) {
   TrainOptions options;
@@ -69,7 +56,7 @@ TrainOptions quick(int64_t steps) {
 }
 
 TrainState trained(const TrainOptions& options, uint64_t seed = 1, int64_t threads = 1) {
-  Trainer trainer(small, correlated(1000, 1), options, seed, threads);
+  Trainer trainer(small, correlated(1000, 1), Tensor(), options, seed, threads);
   EXPECT_TRUE(trainer.run({}));
   return trainer.state();
 }
@@ -85,15 +72,13 @@ TEST(Trainer, ApproachesTheIrreducibleLoss) {
   TrainOptions options = quick(600);
   options.batch = 128;
   const TrainState state = trained(options);
-  EXPECT_NEAR(state.sigma_data, 1, 0.05);
   const int64_t n = 40000;
   const auto loss = [&](const Weights& weights) {
     Noise noise(5);
     const Tensor fresh = correlated(n, 6);
-    return edm_loss({}, small->bind(weights, at::kFloat), state.sigma_data, fresh, noise).item<double>() /
-           (2.0 * n);
+    return small->bind(weights, at::kFloat)({.x = fresh}, noise).item<double>() / (2.0 * n);
   };
-  const double start = loss(small->initialise(Noise(1))), least = irreducible_loss();
+  const double start = loss(small->initialise(Noise(1), {})), least = irreducible_loss();
   // A row's loss, a square of numbers of order 1, has a standard deviation below 3.
   const double error = 4.5 * 3 / std::sqrt(static_cast<double>(n));
   EXPECT_NEAR(start, 1, error);
@@ -116,8 +101,8 @@ TEST(Trainer, WeightsDoNotDependOnTheThreads) {
 
 TEST(Trainer, StoppedAndRestoredIsUninterrupted) {
   const TrainState whole = trained(quick(30));
-  Trainer first(small, correlated(1000, 1), quick(30), 1, 1),
-      second(small, correlated(1000, 1), quick(30), 1, 1);
+  Trainer first(small, correlated(1000, 1), Tensor(), quick(30), 1, 1),
+      second(small, correlated(1000, 1), Tensor(), quick(30), 1, 1);
   EXPECT_FALSE(first.run([](const Progress& p) { return p.done == 17 ? Control::stop : Control::proceed; }));
   EXPECT_EQ(first.state().step, 17);
   const Weights at_17 = first.state().weights.clone();
@@ -132,15 +117,14 @@ TEST(Trainer, StoppedAndRestoredIsUninterrupted) {
   EXPECT_TRUE(same(first.state().weights, whole.weights));
 
   // Another seed's noise from there on
-  Trainer other(small, correlated(1000, 1), quick(30), 2, 1);
+  Trainer other(small, correlated(1000, 1), Tensor(), quick(30), 2, 1);
   other.restore(first.state());
-  const auto wide = make_network(MlpOptions{.width = 33, .depth = 2}, Shape{2});
-  Trainer unlike(wide, correlated(1000, 1), quick(30), 1, 1);
+  Trainer unlike(mlp(33), correlated(1000, 1), Tensor(), quick(30), 1, 1);
   expect_error([&] { unlike.restore(first.state()); }, {"checkpoint", "network"});
 }
 
 TEST(Trainer, ReportsEachStepAndWarmsUpAndDown) {
-  Trainer trainer(small, correlated(100, 1), quick(40), 1, 1);
+  Trainer trainer(small, correlated(100, 1), Tensor(), quick(40), 1, 1);
   std::vector<double> rates;
   EXPECT_TRUE(trainer.run([&](const Progress& p) {
     rates.push_back(p.learning_rate);
@@ -160,7 +144,7 @@ TEST(Trainer, StepsAreWhatFitsInTheMinutes) {
   TrainOptions options = quick(1);
   options.steps.reset();
   options.minutes = 1e-4;  // 6 ms
-  Trainer trainer(small, correlated(100, 1), options, 1, 1);
+  Trainer trainer(small, correlated(100, 1), Tensor(), options, 1, 1);
   EXPECT_TRUE(trainer.run({}));
   EXPECT_GE(trainer.state().total_steps, 1);
   EXPECT_LT(trainer.state().total_steps, 1000);
@@ -170,7 +154,7 @@ TEST(Trainer, StepsAreWhatFitsInTheMinutes) {
 TEST(Trainer, DivergenceIsAnErrorAndLeavesFiniteWeights) {
   TrainOptions options = quick(50);
   options.learning_rate = 1e30;
-  Trainer trainer(small, correlated(100, 1), options, 1, 1);
+  Trainer trainer(small, correlated(100, 1), Tensor(), options, 1, 1);
   expect_error([&] { trainer.run({}); }, {"train", "learning_rate", "1e+30"});
   for (const Weights* w : {&trainer.state().weights, &trainer.state().average}) {
     for (const Tensor& t : w->tensors()) EXPECT_TRUE(t.isfinite().all().item<bool>());
@@ -182,7 +166,7 @@ TEST(Trainer, BadInputIsNamed) {
     return [=] {
       TrainOptions options = quick(5);
       change(options);
-      Trainer(small, data, options, 1, 1);
+      Trainer(small, data, Tensor(), options, 1, 1);
     };
   };
   const Tensor data = correlated(20, 1);
@@ -201,9 +185,10 @@ TEST(Trainer, BadInputIsNamed) {
   expect_error(make(data, [](TrainOptions& o) { o.gradient_clip = 0; }), {"train.gradient_clip", "0"});
   expect_error(make(data, [](TrainOptions& o) { o.warmup_steps = -1; }), {"train.warmup_steps", "-1"});
   expect_error(make(data, [](TrainOptions& o) { o.ema_ratio = NAN; }), {"train.ema_ratio", "nan"});
-  expect_error(make(data, [](TrainOptions& o) { o.sigma_data = 0; }), {"train.sigma_data", "0"});
-  expect_error(make(data, [](TrainOptions& o) { o.objective = EdmObjective{.p_std = -1}; }),
-               {"train.p_std", "-1"});
+  expect_error(make(data, [](TrainOptions& o) { o.validation = 1; }), {"train.validation", "1"});
+  expect_error(make(data, [](TrainOptions& o) { o.patience = 2; }), {"train.patience", "train.validation"});
+  expect_error([] { DiffusionModel(nullptr, EdmObjective{.p_std = -1}, 1); }, {"train.p_std", "-1"});
+  expect_error([] { DiffusionModel(nullptr, EdmObjective{}, 0); }, {"train.sigma_data", "0"});
 }
 
 }  // namespace

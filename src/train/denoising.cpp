@@ -1,0 +1,53 @@
+// Every regression on the clean x is one on the network's own output:
+//   w |D - x|^2 = w c_out^2 |F - (x - c_skip y) / c_out|^2,   y = x + sigma n
+// (predictor.h has c_skip and c_out of each kind of network).
+
+#include "train/denoising.h"
+
+#include <ATen/ATen.h>
+
+#include <numbers>
+
+namespace tweedie {
+
+Tensor normal_quantile(const Tensor& u) {
+  return std::numbers::sqrt2 * at::erfinv(2 * u - 1);
+}
+
+Tensor relative_weight(Weighting weighting, const Tensor& c_out, const Tensor& sigma, double sigma_data) {
+  const Tensor s2 = (sigma / sigma_data).square(), error = (c_out / sigma_data).square();
+  switch (weighting) {
+    case Weighting::natural:
+      return {};
+    case Weighting::data:
+      return error;
+    case Weighting::noise:
+      return error / s2;
+    case Weighting::edm:
+      return error * (1 + 1 / s2);
+    case Weighting::min_snr:
+      return error * (1 / s2).clamp_max(5);
+  }
+  return {};
+}
+
+Tensor denoising_loss(const DiffusionTask& task, NetworkOutput output, Weighting weighting, const Tensor& x,
+                      const Tensor& sigma, const Tensor& n) {
+  const Tensor y = x + sigma * n;
+  const auto [c_skip, c_out, c_in, c_noise] = network_scaling(output, sigma, task.sigma_data);
+  // The targets of noise and flow, without the cancellation in x - c_skip y at small sigma
+  const Tensor target = output == NetworkOutput::noise  ? n
+                        : output == NetworkOutput::flow ? n - x / task.sigma_data
+                                                        : (x - c_skip * y) / c_out;
+  const Tensor error = (task.bound(c_in * y, c_noise.flatten(), task.labels) - target).square();
+  const Tensor weight = relative_weight(weighting, c_out, sigma, task.sigma_data);
+  return (weight.defined() ? weight * error : error).sum();
+}
+
+Tensor differentiable_score(const DiffusionTask& task, const Tensor& y, const Tensor& sigma) {
+  const auto [c_skip, c_out, c_in, c_noise] = network_scaling(NetworkOutput::edm, sigma, task.sigma_data);
+  const Tensor f = task.network.forward(task.weights, c_in * y, c_noise.flatten(), task.labels);
+  return ((c_skip - 1) * y + c_out * f) / sigma.square();
+}
+
+}  // namespace tweedie
