@@ -2,6 +2,8 @@
 #include "io/config.h"
 #include "run/prior.h"
 
+#include <fmt/ranges.h>
+
 namespace tweedie::cli {
 
 namespace {
@@ -20,7 +22,8 @@ void add_sample(CLI::App& app, Shared& shared, Action& action) {
   struct Flags {
     std::string model, sampler, schedule;
     std::optional<int64_t> count, steps;
-    std::optional<double> eta;
+    std::optional<double> eta, guidance;
+    std::vector<int64_t> labels;
   };
   const auto flags = std::make_shared<Flags>();
   command->add_option("model", flags->model, ".safetensors, TorchScript .pt or .toml")
@@ -35,6 +38,10 @@ void add_sample(CLI::App& app, Shared& shared, Action& action) {
   command->add_option("--steps", flags->steps, "from the first noise level to none (32)")->type_name("N");
   command->add_option("--eta", flags->eta, "of ddim and predictor-corrector: 0 ODE, 1 ancestral")
       ->type_name("X");
+  command->add_option("--class", flags->labels, "label of the draws; several are taken in turn")
+      ->type_name("K");
+  command->add_option("--guidance", flags->guidance, "scale of classifier-free guidance; 1: p(x | class)")
+      ->type_name("GAMMA");
   command
       ->add_option("--schedule", flags->schedule, "karras, vp-linear, vp-scaled-linear, cosine, ve or flow")
       ->type_name("KIND");
@@ -50,6 +57,11 @@ void add_sample(CLI::App& app, Shared& shared, Action& action) {
       if (flags->eta) set("sampler.eta", *flags->eta);
       if (!flags->schedule.empty()) set("schedule.kind", flags->schedule);
       if (flags->count) set("count", *flags->count);
+      if (!flags->labels.empty()) set("labels", fmt::format("[{}]", fmt::join(flags->labels, ",")));
+      if (flags->guidance) {
+        set("prior.guidance.kind", "cfg");
+        set("prior.guidance.scale", *flags->guidance);
+      }
       for (const std::string& more : shared.overrides()) overrides.push_back(more);
       const SampleConfig config = read_config(flags->model, overrides).as<SampleConfig>();
       const RunContext context = shared.context("out/sample");

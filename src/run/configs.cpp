@@ -26,6 +26,7 @@ void fields(FieldVisitor& visit, TrainConfig& o) {
 void fields(FieldVisitor& visit, SampleConfig& o) {
   visit(o.seed, {"seed", "of all randomness"});
   visit(o.count, {"count", "number of draws", {.min = 1, .max = 1e8}});
+  visit(o.labels, {"labels", "classes of the draws, in turn", {.min = 0, .max = 1e6}});
   visit(o.prior, {"prior", "what to draw from", {.required = true}});
   visit(o.schedule, {"schedule", "noise levels"});
   visit(o.sampler, {"sampler", "how to walk down them"});

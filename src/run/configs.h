@@ -30,6 +30,7 @@ struct SampleConfig {
   Schedule schedule = Karras{};
   SamplerConfig sampler;
   int64_t count = 64;
+  std::vector<int64_t> labels;  // of the draws, in turn; none: of no class in particular
 };
 
 struct GaussianNoiseOptions {

@@ -139,7 +139,9 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   const Tensor mean = result.mean ? result.mean->to(at::kDouble) : weighted_mean;
 
   Summary summary = start_summary("infer", config.seed, context);
-  for (const std::string& warning : result.run.warnings) summary["warnings"].push_back(warning);
+  for (const auto* warnings : {&inference.prior.warnings, &result.run.warnings}) {
+    for (const std::string& warning : *warnings) summary["warnings"].push_back(warning);
+  }
   summary["method"] = name_of(config.method);
   summary["prior"] = inference.prior.description;
   summary["draws"] = draws;

@@ -3,7 +3,7 @@
 #include "core/shape.h"
 #include "core/workers.h"
 #include "io/config.h"
-#include "io/model.h"
+#include "run/learned.h"
 #include "tweedie/array_io.h"
 #include "tweedie/empirical_prior.h"
 #include "tweedie/mixture_prior.h"
@@ -112,23 +112,6 @@ LoadedPrior load(const TorchScriptFile& o, const RunContext&, const std::string&
   return result;
 }
 
-LoadedPrior load_network(const std::filesystem::path& file, const RunContext& context) {
-  const Model model = read_model(file);
-  const bool bf16 = context.precision == Precision::bf16 ||
-                    (context.precision == Precision::automatic && context.device.is_cuda());
-  const Weights weights = model.weights.to(context.device, bf16 ? at::kBFloat16 : at::kFloat);
-  limit_kept_memory(context.memory);
-  LoadedPrior result;
-  result.denoiser =
-      std::make_shared<NetworkDenoiser>(std::make_shared<NetworkPredictor>(network_of(model.card), weights),
-                                        model.card.sigma_data, model.card.shape, model.card.output);
-  result.low = model.card.low;
-  result.high = model.card.high;
-  result.description = fmt::format("{}, {} weights, trained on {}", file.filename().string(),
-                                   model.weights.count(), model.card.data);
-  return result;
-}
-
 // One overload for each sampler, so that a forgotten one does not compile.
 using SamplerPtr = std::shared_ptr<const Sampler>;
 SamplerPtr make(const HeunOptions& o, int64_t steps) {
@@ -161,17 +144,15 @@ SamplerPtr make(const MalaOptions& o, int64_t) {
 
 }  // namespace
 
-LoadedPrior load_prior(const PriorConfig& config, const RunContext& context, const std::string& place) {
-  if (config.model.empty()) {
-    return std::visit([&](const auto& prior) { return load(prior, context, place); },
-                      config.analytic.value());
-  }
+namespace {
+
+LoadedPrior load_file(const PriorConfig& config, const RunContext& context) {
   const auto extension = config.model.extension();
-  if (extension == ".safetensors") return load_network(config.model, context);
+  if (extension == ".safetensors") return load_learned(config.model, context);
   if (extension == ".pt") {
     TorchScriptFile script;
     script.file = config.model;
-    return load(script, context, place);
+    return load(script, context, "prior");
   }
   if (extension == ".toml") {
     const PriorConfig inner = Config::read(config.model).as<PriorFile>().prior;
@@ -182,6 +163,18 @@ LoadedPrior load_prior(const PriorConfig& config, const RunContext& context, con
   }
   throw Error(config.model.string(),
               "not a MODEL: .safetensors of `tweedie train`, TorchScript .pt or .toml is meant");
+}
+
+}  // namespace
+
+LoadedPrior load_prior(const PriorConfig& config, const RunContext& context, const std::string& place) {
+  if (config.model.empty()) {
+    return std::visit([&](const auto& prior) { return load(prior, context, place); },
+                      config.analytic.value());
+  }
+  LoadedPrior prior = load_file(config, context);
+  add_condition(config, prior, context, place);
+  return prior;
 }
 
 Tensor read_rows(const std::filesystem::path& path, const Shape& shape) {

@@ -14,6 +14,10 @@ struct LoadedPrior {
   std::optional<double> low, high;                // range of the data, where known
   at::ScalarType dtype = at::kFloat;              // for the sampler's state
   std::string description;                        // one line
+  int64_t classes = 0;                            // labels that x may have: 0 .. classes - 1; 0: none
+  // The denoiser for rows of these labels, (1) or (B) int64; only with classes
+  std::function<std::shared_ptr<const Denoiser>(const Tensor& labels)> given;
+  std::vector<std::string> warnings;
 };
 
 // place: of the [prior] table, for errors. The precision is that of context for networks.

@@ -35,6 +35,20 @@ void fields(FieldVisitor& visit, TorchScriptFile& o) {
   visit(o.path, {"path", "where the module lives"});
 }
 
+namespace {
+template <class Guided>
+void scale_field(FieldVisitor& visit, Guided& o) {
+  visit(o.scale, {"scale", "gamma; 1 is p(x | label), more goes beyond it", {.min = 0}});
+}
+}  // namespace
+void fields(FieldVisitor& visit, ClassifierFreeConfig& o) {
+  scale_field(visit, o);
+}
+void fields(FieldVisitor& visit, ClassifierConfig& o) {
+  visit(o.model, {"model", "a classifier that `tweedie train` made", {.required = true}});
+  scale_field(visit, o);
+}
+
 void fields(FieldVisitor& visit, PriorConfig& o) {
   visit(o.model, {"model", ".safetensors, TorchScript .pt, or a .toml with a [prior]"});
   if (o.model.empty()) {
@@ -42,6 +56,8 @@ void fields(FieldVisitor& visit, PriorConfig& o) {
     visit.flatten(*o.analytic);
   } else {
     o.analytic.reset();
+    visit(o.label, {"label", "class of x, where the model has classes", {.min = 0, .max = 1e6}});
+    visit(o.guidance, {"guidance", "towards the label"});
   }
 }
 

@@ -41,10 +41,24 @@ struct TorchScriptFile {
   Path path = Ve{};
 };
 
+// Classifier-free guidance (Ho and Salimans 2022) by a model that was trained with classes.
+struct ClassifierFreeConfig {
+  static constexpr const char* kind = "cfg";
+  double scale = 1;  // gamma >= 0; 1: p(x | label)
+};
+// Classifier guidance (Dhariwal and Nichol 2021) by a classifier of noisy x.
+struct ClassifierConfig {
+  static constexpr const char* kind = "classifier";
+  std::filesystem::path model;
+  double scale = 1;  // gamma >= 0
+};
+
 // What is known of x: a MODEL (.safetensors of ours, a TorchScript .pt, or a .toml with a [prior] of its
 // own), or the prior itself.
 struct PriorConfig {
   std::filesystem::path model;
+  std::optional<int64_t> label;  // the class of x, of a model of classes
+  std::optional<std::variant<ClassifierFreeConfig, ClassifierConfig>> guidance;  // towards it
   std::optional<std::variant<GaussianOptions, MixtureOptions, EmpiricalOptions, TorchScriptFile>> analytic;
 };
 
@@ -59,6 +73,8 @@ void fields(FieldVisitor& visit, GaussianOptions& o);
 void fields(FieldVisitor& visit, MixtureOptions& o);
 void fields(FieldVisitor& visit, EmpiricalOptions& o);
 void fields(FieldVisitor& visit, TorchScriptFile& o);
+void fields(FieldVisitor& visit, ClassifierFreeConfig& o);
+void fields(FieldVisitor& visit, ClassifierConfig& o);
 void fields(FieldVisitor& visit, PriorConfig& o);
 void fields(FieldVisitor& visit, PriorFile& o);
 

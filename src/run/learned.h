@@ -1,0 +1,14 @@
+#pragma once
+// Models that `tweedie train` made, as priors.
+
+#include "run/prior.h"
+
+namespace tweedie {
+
+LoadedPrior load_learned(const std::filesystem::path& file, const RunContext& context);
+
+// The label and the guidance of config, for a prior that was loaded without them.
+void add_condition(const PriorConfig& config, LoadedPrior& prior, const RunContext& context,
+                   const std::string& place);
+
+}  // namespace tweedie
