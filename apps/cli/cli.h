@@ -53,6 +53,7 @@ void add_calibrate(CLI::App& app, Shared& shared, Action& action);
 void add_certify(CLI::App& app, Shared& shared, Action& action);
 void add_compare(CLI::App& app, Shared& shared, Action& action);
 void add_likelihood(CLI::App& app, Shared& shared, Action& action);
+void add_evaluate(CLI::App& app, Shared& shared, Action& action);
 void add_denoise(CLI::App& app, Shared& shared, Action& action);
 void add_info(CLI::App& app, Shared& shared, Action& action);
 void add_bench(CLI::App& app, Shared& shared, Action& action);

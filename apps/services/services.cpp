@@ -23,6 +23,7 @@ const tweedie::Services* tweedie_services(const char* version) {
       .certify = certify,
       .compare_files = compare_files,
       .likelihood = likelihood,
+      .evaluate = evaluate,
       .denoise = denoise,
       .info = info,
       .bench = bench,

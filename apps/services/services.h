@@ -4,6 +4,7 @@
 
 #include "run/bench.h"
 #include "run/certify.h"
+#include "run/evaluate.h"
 #include "run/services.h"
 
 namespace tweedie {
@@ -18,6 +19,7 @@ struct Services {
   decltype(&tweedie::certify) certify;
   decltype(&tweedie::compare_files) compare_files;
   decltype(&tweedie::likelihood) likelihood;
+  decltype(&tweedie::evaluate) evaluate;
   decltype(&tweedie::denoise) denoise;
   decltype(&tweedie::info) info;
   decltype(&tweedie::bench) bench;

@@ -168,6 +168,21 @@ LoadedPrior load_file(const PriorConfig& config, const RunContext& context) {
 }  // namespace
 
 LoadedPrior load_prior(const PriorConfig& config, const RunContext& context, const std::string& place) {
+  LoadedPrior prior = load_model(config, context, place);
+  if (prior.denoiser == nullptr) {
+    throw Error(config.model.string(),
+                prior.description +
+                    ": this family has no denoiser; `sample`, `likelihood` and "
+                    "`evaluate` take it, and posteriors need a diffusion model or a mixture");
+  }
+  return prior;
+}
+
+Shape shape_of(const LoadedPrior& model) {
+  return model.denoiser != nullptr ? model.denoiser->shape() : model.generative->shape();
+}
+
+LoadedPrior load_model(const PriorConfig& config, const RunContext& context, const std::string& place) {
   if (config.model.empty()) {
     return std::visit([&](const auto& prior) { return load(prior, context, place); },
                       config.analytic.value());
@@ -196,6 +211,42 @@ Tensor sample_prior(const LoadedPrior& prior, const SamplerConfig& sampler, cons
               *make_sampler(sampler, steps), make_schedule(schedule, steps), count, 1, noise,
               context.observer, options)
       .select(1, 0);
+}
+
+void check_labels(const LoadedPrior& model, const std::vector<int64_t>& labels) {
+  if (labels.empty()) return;
+  if (model.classes == 0 || (model.denoiser != nullptr && !model.given))
+    throw Error("labels", "this model was not trained with classes, or has a label already");
+  for (const int64_t label : labels) {
+    if (label < 0 || label >= model.classes)
+      throw Error("labels", fmt::format("{}: 0 to {} is meant", label, model.classes - 1));
+  }
+}
+
+Sampled sample_model(const LoadedPrior& model, const SampleConfig& config, const RunContext& context) {
+  check_labels(model, config.labels);
+  // A case for each label, or one of none
+  const auto cases = std::max<int64_t>(1, static_cast<int64_t>(config.labels.size()));
+  const Tensor labels = at::tensor(config.labels, at::kLong);
+  Sampled result;
+  if (!config.labels.empty())
+    result.labels = labels.repeat({config.count / cases + 1}).slice(0, 0, config.count);
+  if (model.denoiser == nullptr) {
+    result.x = model.generative->sample(config.count, Noise(config.seed), context.threads, result.labels);
+    return result;
+  }
+  const int64_t steps = config.sampler.steps.value_or(32);
+  const auto sampler = make_sampler(config.sampler, steps);
+  const auto denoiser = [&](const std::vector<int64_t>& of_rows) {
+    return config.labels.empty() ? model.denoiser : model.given(labels.index_select(0, at::tensor(of_rows)));
+  };
+  result.x = draw(denoiser, model.denoiser->shape(), *sampler, make_schedule(config.schedule, steps),
+                  (config.count + cases - 1) / cases, cases, Noise(config.seed), context.observer,
+                  context.draw_options(model.dtype), &result.record)
+                 .flatten(0, 1)
+                 .slice(0, 0, config.count);
+  result.evaluations = sampler->total_evaluations(steps);
+  return result;
 }
 
 std::shared_ptr<const Sampler> make_sampler(const SamplerConfig& config, int64_t steps) {

@@ -4,25 +4,31 @@
 #include "run/configs.h"
 #include "run/context.h"
 #include "tweedie/gaussian_prior.h"
+#include "tweedie/generative.h"
 
 namespace tweedie {
 
 struct LoadedPrior {
-  std::shared_ptr<const Denoiser> denoiser;
-  std::shared_ptr<const AnalyticPrior> analytic;  // the same, when it is one
-  std::shared_ptr<const GaussianPrior> gaussian;  // the same, when it is one
-  std::optional<double> low, high;                // range of the data, where known
-  at::ScalarType dtype = at::kFloat;              // for the sampler's state
-  std::string description;                        // one line
-  int64_t classes = 0;                            // labels that x may have: 0 .. classes - 1; 0: none
+  std::shared_ptr<const Denoiser> denoiser;           // null for families that have none
+  std::shared_ptr<const GenerativeModel> generative;  // those
+  std::shared_ptr<const AnalyticPrior> analytic;      // the same, when it is one
+  std::shared_ptr<const GaussianPrior> gaussian;      // the same, when it is one
+  std::optional<double> low, high;                    // range of the data, where known
+  at::ScalarType dtype = at::kFloat;                  // for the sampler's state
+  std::string description;                            // one line
+  int64_t classes = 0;                                // labels that x may have: 0 .. classes - 1; 0: none
   // The denoiser for rows of these labels, (1) or (B) int64; only with classes
   std::function<std::shared_ptr<const Denoiser>(const Tensor& labels)> given;
   std::vector<std::string> warnings;
 };
 
 // place: of the [prior] table, for errors. The precision is that of context for networks.
+// Throws Error for a family without a denoiser, which load_model takes too.
 LoadedPrior load_prior(const PriorConfig& config, const RunContext& context,
                        const std::string& place = "prior");
+LoadedPrior load_model(const PriorConfig& config, const RunContext& context,
+                       const std::string& place = "prior");
+Shape shape_of(const LoadedPrior& model);
 // A file of (*shape) or (B, *shape) -> (B, *shape) float32 or float64
 Tensor read_rows(const std::filesystem::path& path, const Shape& shape);
 
@@ -30,6 +36,16 @@ Tensor read_rows(const std::filesystem::path& path, const Shape& shape);
 // context.observer.
 Tensor sample_prior(const LoadedPrior& prior, const SamplerConfig& sampler, const Schedule& schedule,
                     int64_t count, const Noise& noise, const RunContext& context);
+
+// What `tweedie sample` draws: config.count rows, of config.labels in turn.
+struct Sampled {
+  Tensor x, labels;  // labels: (count), undefined without
+  RunRecord record;
+  int64_t evaluations = 0;  // of the network, a draw
+};
+Sampled sample_model(const LoadedPrior& model, const SampleConfig& config, const RunContext& context);
+// Throws what sample_model would of bad labels, before anything is written.
+void check_labels(const LoadedPrior& model, const std::vector<int64_t>& labels);
 
 std::shared_ptr<const Sampler> make_sampler(const SamplerConfig& config, int64_t steps);
 

@@ -1,0 +1,173 @@
+// tweedie evaluate: draws from a model against held-out data: distances with what they would be between two
+// sets of the data's own law, the likelihood with its kind, classes, and copies of the training data.
+
+#include "run/evaluate.h"
+
+#include "core/shape.h"
+#include "io/atomic_file.h"
+#include "io/config.h"
+#include "io/image.h"
+#include "io/run_folder.h"
+#include "run/compare_metrics.h"
+#include "run/figures.h"
+#include "run/flow_rows.h"
+#include "run/prior.h"
+#include "tweedie/array_io.h"
+#include "tweedie/predictor.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numbers>
+
+namespace tweedie {
+
+namespace {
+
+bool is_image(const Tensor& x) {
+  return x.dim() == 4;
+}
+
+// log p of some rows, and what kind of number it is
+struct Likelihood {
+  Tensor nats;
+  LikelihoodKind kind;
+  int64_t lost = 0;  // rows whose ODE did not converge
+};
+
+Likelihood flow_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t seed,
+                           const RunContext& context) {
+  constexpr int64_t most_exact = 64;  // dimensions whose divergence is worth d derivatives an evaluation
+  FlowDensityOptions options;
+  if (product(shape_of(model)) > most_exact) options.divergence = Divergence::hutchinson;
+  if (const auto* network = dynamic_cast<const NetworkDenoiser*>(model.denoiser.get()))
+    options.data_std = network->sigma_data();
+  const FlowDensity density = flow_in_slices(*model.denoiser, x, options, Noise(seed), context);
+  const Tensor good = density.log_prob.masked_select(density.converged);
+  return {good, LikelihoodKind::flow, x.size(0) - good.numel()};
+}
+
+std::optional<Likelihood> likelihood_of(const LoadedPrior& model, const Tensor& x, uint64_t seed,
+                                        const RunContext& context) {
+  if (model.analytic) return Likelihood{model.analytic->log_prob(x.to(at::kDouble)), LikelihoodKind::exact};
+  if (model.denoiser != nullptr) return flow_likelihood(model, x, seed, context);
+  const auto known = model.generative->log_likelihood(x, Noise(seed), context.threads);
+  if (!known) return {};
+  return Likelihood{known->nats, known->kind};
+}
+
+void add_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t seed, const RunContext& context,
+                    Summary& summary) {
+  summary["log_likelihood"] = nullptr;
+  const auto likelihood = likelihood_of(model, x, seed, context);
+  if (!likelihood) return;
+  summary["log_likelihood_kind"] = names(LikelihoodKind{})[static_cast<size_t>(likelihood->kind)];
+  summary["log_likelihood_rows"] = likelihood->nats.numel();
+  if (likelihood->lost > 0)
+    summary["warnings"].push_back(fmt::format("likelihood: {} of {} rows did not converge and are left out",
+                                              likelihood->lost, x.size(0)));
+  if (likelihood->nats.numel() == 0) return;
+  const double mean = likelihood->nats.mean().item<double>();
+  const auto rows = static_cast<double>(likelihood->nats.numel());
+  if (!std::isfinite(mean)) {
+    summary["warnings"].push_back("likelihood: a row has density 0 under the model");
+    return;
+  }
+  summary["log_likelihood"] = mean;
+  if (rows > 1)
+    summary["log_likelihood_standard_error"] = likelihood->nats.std().item<double>() / std::sqrt(rows);
+  summary["bits_per_dimension"] = -mean / (static_cast<double>(x[0].numel()) * std::numbers::ln2);
+}
+
+void add_distances(const Tensor& draws, const Tensor& data, uint64_t seed, Summary& summary) {
+  const SampleSet a(draws.to(at::kDouble)), b(data.to(at::kDouble));
+  const MetricSettings settings{.seed = seed, .value_range = 2};
+  for (const Metric metric : {Metric::sliced_w1, Metric::mmd, Metric::energy})
+    add_metric(summary, metric, a, b, settings, /*floor=*/metric == Metric::sliced_w1);
+  summary["sliced_wasserstein_ratio"] =
+      summary["sliced_wasserstein"].get<double>() / summary["sliced_wasserstein_floor"].get<double>();
+  add_metric(summary, Metric::c2st, a, b, settings, false);
+  if (!is_image(draws)) return;
+  add_metric(summary, Metric::rf_fd, SampleSet(draws), SampleSet(data), settings, true);
+  summary["rf_fd_ratio"] = summary["rf_fd"].get<double>() / summary["rf_fd_floor"].get<double>();
+}
+
+// The summary's numbers as a page to read
+std::string report_of(const Summary& summary) {
+  std::string text = fmt::format("# {}\n\n{} draws against {} rows of {}.\n\n",
+                                 summary["model"].get<std::string>(), summary["draws"].get<int64_t>(),
+                                 summary["data_rows"].get<int64_t>(), summary["data"].get<std::string>());
+  text += "| figure | value | floor or null | what it says |\n|---|---:|---:|---|\n";
+  const auto row = [&](const char* key, const char* beside, const char* meaning) {
+    if (!summary.contains(key) || summary[key].is_null()) return;
+    text += fmt::format("| {} | {:.4g} | {} | {} |\n", key, summary[key].get<double>(),
+                        summary.contains(beside) && summary[beside].is_number()
+                            ? fmt::format("{:.4g}", summary[beside].get<double>())
+                            : "",
+                        meaning);
+  };
+  row("sliced_wasserstein", "sliced_wasserstein_floor",
+      "mean W1 over 100 directions; floor: two halves of both");
+  row("rf_fd", "rf_fd_floor", "Frechet distance of fixed random features, comparable only to itself");
+  row("mmd", "mmd_p_value", "kernel distance, squared; beside it the p value of equal laws");
+  row("energy_distance", "energy_p_value", "beside it the p value of equal laws");
+  row("c2st", "c2st_p_value", "accuracy of a classifier of draws and data, 0.5 when equal; p value");
+  row("log_likelihood", "log_likelihood_standard_error",
+      "nats a row, mean over held-out rows; standard error");
+  row("bits_per_dimension", "", "the same in bits, of a density");
+  row("classifier_accuracy", "", "of the independent classifier on the data itself");
+  row("class_agreement", "class_agreement_standard_error",
+      "share of draws that it gives the class asked for");
+  row("memorised_share", "memorised_expected",
+      "draws nearer to a training row than nearly all held-out rows");
+  if (summary.contains("log_likelihood_kind"))
+    text +=
+        fmt::format("\nThe likelihood is of kind {}.\n", summary["log_likelihood_kind"].get<std::string>());
+  for (const auto& warning : summary["warnings"]) text += "\nWarning: " + warning.get<std::string>() + "\n";
+  return text;
+}
+
+}  // namespace
+
+Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
+  const Stopwatch watch;
+  const LoadedPrior model = load_model(request.model.prior, context);
+  SampleConfig sampling = request.model;
+  if (model.classes > 0 && sampling.labels.empty() && !request.model.prior.label) {
+    for (int64_t k = 0; k < model.classes; ++k) sampling.labels.push_back(k);
+  }
+  check_labels(model, sampling.labels);
+  const Dataset data = load_dataset(request.data);
+  require_batch_of(data.x, shape_of(model), data.name);
+  if (data.x.size(0) < 2) throw Error(data.name, "one row; at least 2 are needed");
+  RunFolder folder(context.out, context.force);
+  const Sampled sampled = sample_model(model, sampling, context);
+  require_finite(sampled.x, "the model's draws");
+
+  Summary summary = start_summary("evaluate", sampling.seed, context);
+  summary["model"] = model.description;
+  summary["data"] = data.name;
+  summary["data_rows"] = data.x.size(0);
+  summary["draws"] = sampled.x.size(0);
+  summary["network_evaluations"] = sampled.evaluations;
+  summary["seconds_sampling"] = watch.seconds();
+  for (const std::string& warning : model.warnings) summary["warnings"].push_back(warning);
+  add_distances(sampled.x, data.x, sampling.seed, summary);
+  if (request.likelihood_rows > 0) {
+    const Tensor rows = data.x.slice(0, 0, std::min(request.likelihood_rows, data.x.size(0)));
+    add_likelihood(model, rows, sampling.seed, context, summary);
+  }
+  write_npy(folder.path("samples.npy"), sampled.x);
+  if (sampled.labels.defined()) write_npy(folder.path("labels.npy"), sampled.labels);
+  const Figure figure = sample_figure(sampled.x, model.low, model.high, "Draws of " + model.description);
+  if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
+  write_png(folder.path("figure.png"), figure.image);
+  write_atomically(folder.path("report.md"), report_of(summary));
+  finish_summary(summary, watch);
+  write_atomically(folder.path("summary.json"), summary.dump(2) + "\n");
+  folder.commit();
+  return summary;
+}
+
+}  // namespace tweedie
