@@ -108,7 +108,7 @@ std::string report_of(const Summary& summary) {
                         meaning);
   };
   row("sliced_wasserstein", "sliced_wasserstein_floor",
-      "mean W1 over 100 directions; floor: two halves of both");
+      "mean W1 over 100 directions; floor: random splits of both together");
   row("rf_fd", "rf_fd_floor", "Frechet distance of fixed random features, comparable only to itself");
   row("mmd", "mmd_p_value", "kernel distance, squared; beside it the p value of equal laws");
   row("energy_distance", "energy_p_value", "beside it the p value of equal laws");

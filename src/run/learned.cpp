@@ -1,6 +1,5 @@
 #include "run/learned.h"
 
-#include "io/model.h"
 #include "tweedie/classifier_guidance.h"
 #include "tweedie/error.h"
 
@@ -45,16 +44,21 @@ void guide(const ClassifierConfig&, LoadedPrior&, const RunContext&, const std::
 
 }  // namespace
 
-LoadedPrior load_learned(const std::filesystem::path& file, const RunContext& context) {
-  const Model model = read_model(file);
+LoadedPrior learned_prior(const ModelCard& card, const Weights& trained, const RunContext& context) {
   const bool bf16 = context.precision == Precision::bf16 ||
                     (context.precision == Precision::automatic && context.device.is_cuda());
-  const Weights weights = model.weights.to(context.device, bf16 ? at::kBFloat16 : at::kFloat);
+  const Weights weights = trained.to(context.device, bf16 ? at::kBFloat16 : at::kFloat);
   limit_kept_memory(context.memory);
   LoadedPrior result;
-  std::visit([&](const auto& options) { complete(options, model.card, weights, result); }, model.card.model);
-  result.low = model.card.low;
-  result.high = model.card.high;
+  std::visit([&](const auto& options) { complete(options, card, weights, result); }, card.model);
+  result.low = card.low;
+  result.high = card.high;
+  return result;
+}
+
+LoadedPrior load_learned(const std::filesystem::path& file, const RunContext& context) {
+  const Model model = read_model(file);
+  LoadedPrior result = learned_prior(model.card, model.weights, context);
   result.description = fmt::format("{}, {} weights, trained on {}", file.filename().string(),
                                    model.weights.count(), model.card.data);
   return result;

@@ -1,14 +1,14 @@
-// tweedie train: RUN/model.safetensors, checkpoint.safetensors, log.jsonl, run.toml, figure.png,
-// summary.json.
+// tweedie train: RUN/model.safetensors, checkpoint.safetensors, log.jsonl, preview-*.npy, run.toml,
+// figure.png, summary.json.
 
 #include "core/shape.h"
 #include "io/atomic_file.h"
 #include "io/config.h"
 #include "io/image.h"
-#include "io/model.h"
 #include "io/run_folder.h"
-#include "report/curves.h"
+#include "run/learned.h"
 #include "run/services.h"
+#include "run/train_figure.h"
 #include "tweedie/diffusion.h"
 
 #include <ATen/ATen.h>
@@ -32,26 +32,10 @@ std::vector<nlohmann::json> read_log(const std::filesystem::path& path, int64_t 
     const auto number = [&](const char* name) {
       return entry.is_object() && entry.contains(name) && entry[name].is_number();
     };
-    if (number("step") && number("images") && number("loss") && entry["step"] <= last_step)
+    if (number("step") && (number("loss") || number("validation_loss")) && entry["step"] <= last_step)
       lines.push_back(entry);
   }
   return lines;
-}
-
-void write_curve(const std::filesystem::path& path, const std::vector<nlohmann::json>& log,
-                 Summary& summary) {
-  Series loss{.label = "", .x = {}, .y = {}};
-  for (const auto& line : log) {
-    loss.x.push_back(line["images"].get<double>());
-    loss.y.push_back(line["loss"].get<double>());
-  }
-  Chart chart{.title = "Training loss, mean per dimension (1 at the start)",
-              .x = {.label = "images"},
-              .y = {.label = "weighted denoising loss", .log = true},
-              .series = {loss}};
-  const Figure figure = draw_chart(chart);
-  if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
-  write_png(path, figure.image);
 }
 
 // What is trained, one overload for each family. Completes the card.
@@ -116,19 +100,31 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   const auto save = [&] { write_checkpoint(checkpoint_path, {trainer.state(), training}); };
   if (!resume) save();
   double last_log = watch.seconds(), last_save = last_log;
+  const auto write_line = [&](nlohmann::json line) {
+    log.push_back(std::move(line));
+    log_file << log.back().dump() << std::endl;
+  };
+  size_t looks = trainer.state().validations.size();
   const bool finished = trainer.run([&](const Progress& progress) {
     const double seconds = watch.seconds();
     if (seconds - last_log >= log_seconds || progress.done == progress.total || progress.done == 1) {
       last_log = seconds;
-      log.push_back({{"step", progress.done},
-                     {"images", progress.done * options.batch},
-                     {"loss", progress.loss},
-                     {"gradient_norm", progress.gradient_norm},
-                     {"learning_rate", progress.learning_rate},
-                     {"images_per_second", progress.rows_per_second},
-                     {"seconds", seconds}});
-      log_file << log.back().dump() << std::endl;
+      write_line({{"step", progress.done},
+                  {"images", progress.done * options.batch},
+                  {"loss", progress.loss},
+                  {"gradient_norm", progress.gradient_norm},
+                  {"learning_rate", progress.learning_rate},
+                  {"images_per_second", progress.rows_per_second},
+                  {"seconds", seconds}});
     }
+    for (; looks < trainer.state().validations.size(); ++looks) {
+      const Validation& seen = trainer.state().validations[looks];
+      write_line(
+          {{"step", seen.step}, {"validation_loss", seen.loss}, {"validation_loss_by_level", seen.by_level}});
+    }
+    if (is_preview(progress.done, progress.total))
+      write_preview(context.out, progress.done, learned_prior(card, trainer.result(), context), config.seed,
+                    context);
     if (seconds - last_save >= config.checkpoint_seconds) {
       save();
       last_save = watch.seconds();
@@ -148,12 +144,22 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   summary["images"] = state.step * options.batch;
   summary["sigma_data"] = card.sigma_data;
   if (!state.validations.empty()) summary["validation_loss"] = state.validations.back().loss;
-  if (!log.empty()) summary["loss"] = log.back()["loss"];
+  for (const auto& line : log) {
+    if (line.contains("loss")) summary["loss"] = line["loss"];
+  }
   if (finished) {
     card.steps = state.step;
     write_model(context.out / "model.safetensors", {card, trainer.result(), training},
                 config.half ? at::kHalf : at::kFloat);
-    write_curve(context.out / "figure.png", log, summary);
+    TrainingPictures pictures{.title = "Training on " + data.name,
+                              .log = log,
+                              .levels = model->levels(),
+                              .low = data.low,
+                              .high = data.high};
+    pictures.previews = read_previews(context.out);
+    const Figure figure = training_figure(pictures);
+    if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
+    write_png(context.out / "figure.png", figure.image);
   }
   finish_summary(summary, watch);
   write_atomically(context.out / "summary.json", summary.dump(2) + "\n");
