@@ -1,4 +1,4 @@
-// tweedie train: RUN/model.safetensors, checkpoint.safetensors, log.jsonl, preview-*.npy, run.toml,
+// tweedie train: RUN/model.safetensors, checkpoint.safetensors, log.jsonl, previews/, run.toml,
 // figure.png, summary.json.
 
 #include "core/shape.h"

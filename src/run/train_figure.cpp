@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int width = 560, height = 380;
-const std::string prefix = "preview-", suffix = ".npy";
+const char* const folder = "previews";
 
 bool is_picture(at::IntArrayRef shape) {
   return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3);
@@ -106,15 +106,16 @@ void write_preview(const fs::path& run, int64_t step, const LoadedPrior& model, 
   }
   RunContext quiet = context;
   quiet.observer = {};
-  write_npy(run / fmt::format("{}{:09}{}", prefix, step, suffix), sample_model(model, config, quiet).x);
+  fs::create_directory(run / folder);
+  write_npy(run / folder / fmt::format("{:09}.npy", step), sample_model(model, config, quiet).x);
 }
 
 std::vector<Preview> read_previews(const fs::path& run) {
   std::vector<Preview> result;
-  for (const auto& entry : fs::directory_iterator(run)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
-    result.push_back({std::strtoll(name.c_str() + prefix.size(), nullptr, 10), read_array(entry.path())});
+  if (!fs::exists(run / folder)) return result;
+  for (const auto& entry : fs::directory_iterator(run / folder)) {
+    if (entry.path().extension() != ".npy") continue;  // a file that was not finished
+    result.push_back({std::strtoll(entry.path().stem().c_str(), nullptr, 10), read_array(entry.path())});
   }
   std::sort(result.begin(), result.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
   return result;

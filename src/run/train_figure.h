@@ -21,7 +21,7 @@ struct TrainingPictures {
 
 // Draws are looked at after 1/16, 1/8, 1/4, 1/2 and all of the steps.
 bool is_preview(int64_t step, int64_t total);
-// RUN/preview-STEP.npy; nothing for a model that has no draws
+// RUN/previews/STEP.npy; nothing for a model that has no draws
 void write_preview(const std::filesystem::path& run, int64_t step, const LoadedPrior& model, uint64_t seed,
                    const RunContext& context);
 std::vector<Preview> read_previews(const std::filesystem::path& run);

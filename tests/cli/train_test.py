@@ -10,6 +10,14 @@ IMAGES = ('seed = 1\n[data]\nfile = "images.npy"\nlow = -4.0\nhigh = 4.0\n[netwo
 FILES = ["checkpoint.safetensors", "figure.png", "log.jsonl", "model.safetensors", "run.toml", "summary.json"]
 
 
+def files_of(*previews):
+    """All that is in a RUN that was looked at after these steps."""
+    return sorted([*FILES, "previews", *(f"previews/{step:09}.npy" for step in previews)])
+
+
+OF_RUN = {"whole": files_of(18, 37, 75, 150, 300), "images": files_of(1, 2, 4, 8)}
+
+
 def points():
     """Two clusters in the plane."""
     x = normal((500, 2), 5, 0.3)
@@ -35,7 +43,7 @@ class Training(Scene):
     def assert_finished(self, run):
         """The run is to the last byte of its model the undisturbed one, and nothing else lies about."""
         self.assertEqual(self.model(run), self.model("whole"))
-        self.assertEqual(sorted(tree(self.folder / run)), FILES)
+        self.assertEqual(sorted(tree(self.folder / run)), OF_RUN["whole"])
         steps = [line["step"] for line in rows_of(self.folder / run / "log.jsonl")]
         self.assertEqual(steps, sorted(set(steps)))
         self.assertEqual(steps[-1], 300)
@@ -50,7 +58,7 @@ class Training(Scene):
 
     def test_a_run_has_a_model_a_log_and_a_figure(self):
         for run, steps in (("whole", 300), ("images", 8)):
-            self.assertEqual(sorted(tree(self.folder / run)), FILES)
+            self.assertEqual(sorted(tree(self.folder / run)), OF_RUN[run])
             self.assertTrue((self.folder / run / "figure.png").read_bytes().startswith(PNG))
             log = rows_of(self.folder / run / "log.jsonl")
             self.assertEqual((log[0]["step"], log[-1]["step"]), (1, steps))
