@@ -8,8 +8,9 @@ namespace tweedie {
 struct DdpmOptions {
   static constexpr const char* kind = "ddpm";
   enum class Variance {
-    small,  // that of x_s given x_t and x_0, exact for data without spread
-    large,  // beta_t of the VP path, exact for data N(0, I)
+    small,    // that of x_s given x_t and x_0, exact for data without spread
+    large,    // beta_t of the VP path, exact for data N(0, I)
+    learned,  // between them, as the model says (Nichol and Dhariwal 2021)
   };
   Variance variance = Variance::small;
 };

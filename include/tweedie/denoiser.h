@@ -18,6 +18,13 @@ struct Linearised {
   std::function<Tensor(const Tensor& v)> vjp;
 };
 
+// D, and where between its smallest and its largest value the variance of an ancestral step lies, both
+// (B, *shape): log variance = range log(largest) + (1 - range) log(smallest) (Nichol and Dhariwal 2021, eq.
+// 15).
+struct MeanAndRange {
+  Tensor mean, range;
+};
+
 class Denoiser {
  public:
   virtual ~Denoiser() = default;
@@ -30,10 +37,13 @@ class Denoiser {
   // from several threads.
   Tensor mean(const Tensor& x, const Tensor& sigma) const;
   Tensor mean(const Tensor& x, double sigma) const;
+  // Throws Error for a denoiser that has not learned the variance.
+  MeanAndRange mean_and_range(const Tensor& x, double sigma) const;
 
  protected:
   // sigma arrives as () or (B, 1, ..., 1), ready to broadcast against x
   virtual Tensor do_mean(const Tensor& x, const Tensor& sigma) const = 0;
+  virtual MeanAndRange do_mean_and_range(const Tensor& x, const Tensor& sigma) const;
   // By autograd through do_mean. A denoiser that knows its derivative, or wraps another one, overrides it.
   virtual Linearised do_linearise(const Tensor& x, const Tensor& sigma) const;
 

@@ -22,4 +22,13 @@ struct RandomFeatureOptions {
 // weighted sets are first resampled to their effective size; state it beside its floor.
 double rf_fd(const SampleSet& a, const SampleSet& b, const RandomFeatureOptions& options = {});
 
+// The same beside what it is between random splits of both sets together, from one evaluation of the
+// features.
+struct FrechetWithFloor {
+  double distance;
+  Floor floor;
+};
+FrechetWithFloor rf_fd_with_floor(const SampleSet& a, const SampleSet& b,
+                                  const RandomFeatureOptions& options = {}, int64_t splits = 20);
+
 }  // namespace tweedie

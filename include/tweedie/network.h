@@ -43,8 +43,10 @@ class Weights {
 class Network {
  public:
   virtual ~Network() = default;
-  virtual Shape shape() const = 0;  // of one input and one output
+  virtual Shape shape() const = 0;  // of one input
   virtual int64_t classes() const { return 0; }
+  // Outputs, each of the input's shape, one after another along the first axis of an output
+  virtual int64_t outputs() const { return 1; }
   // A fresh start. The output layer is zero, so that the network's first output is.
   virtual Weights initialise(Noise noise) const = 0;
   // x: (B, *shape) in the weights' dtype; c_noise: (1) or (B), a function of the noise level of order 1;
@@ -104,13 +106,18 @@ class NetworkPredictor final : public Predictor {
   Tensor labels_;
 };
 
-// shape: (C, H, W) for the U-Net, anything for the MLP. classes: what labels may be, 0 .. classes - 1; 0: the
-// network takes none. Throws Error on options that don't fit the shape.
+// What a network takes and gives beside x.
+struct NetworkHeads {
+  int64_t classes = 0;  // what labels may be, 0 .. classes - 1; 0: none are taken
+  int64_t outputs = 1;
+};
+
+// shape: (C, H, W) for the U-Net, anything for the MLP. Throws Error on options that don't fit it.
 std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape,
-                                            int64_t classes = 0);
+                                            const NetworkHeads& heads = {});
 std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape,
-                                            int64_t classes = 0);
+                                            const NetworkHeads& heads = {});
 std::shared_ptr<const Network> make_network(const MlpOptions& options, const Shape& shape,
-                                            int64_t classes = 0);
+                                            const NetworkHeads& heads = {});
 
 }  // namespace tweedie

@@ -40,6 +40,7 @@ struct DdpmObjective {
   enum class Prediction { noise, data, velocity };
   Prediction prediction = Prediction::noise;
   std::variant<VpLinear, VpScaledLinear, Cosine> path;
+  bool learn_variance = false;  // of the ancestral step: Nichol and Dhariwal 2021, 0.001 of their L_vlb
   Weighting weighting = Weighting::natural;
 };
 constexpr auto names(DdpmObjective::Prediction) {
@@ -105,6 +106,8 @@ constexpr auto names(SsmObjective::Direction) {
 using Objective = std::variant<EdmObjective, DdpmObjective, NcsnObjective, FlowMatchingObjective,
                                DsmObjective, IsmObjective, SsmObjective>;
 
+// How many outputs the network has: 2 with a variance
+int64_t network_outputs(const Objective& objective);
 // What a network trained with it computes
 NetworkOutput network_output(const Objective& objective);
 

@@ -16,8 +16,9 @@ namespace tweedie {
 class Predictor {
  public:
   virtual ~Predictor() = default;
-  // x_t: (B, *shape); t: (B), of x_t's dtype and device. Returns (B, *shape) of that dtype; differentiable in
-  // x_t. Called from several threads at once.
+  // x_t: (B, *shape); t: (B), of x_t's dtype and device. Returns (B, *shape) of that dtype, or more outputs
+  // along its first axis of which the first is the prediction; differentiable in x_t. Called from several
+  // threads at once.
   virtual Tensor predict(const Tensor& x_t, const Tensor& t) const = 0;
 };
 
@@ -75,7 +76,8 @@ struct NetworkScaling {
 };
 NetworkScaling network_scaling(NetworkOutput output, const Tensor& sigma, double sigma_data);
 
-// A raw network F as a denoiser; F is given t = c_noise.
+// A raw network F as a denoiser; F is given t = c_noise. A second output, where there is one, is the range of
+// the variance, 2 range - 1.
 class NetworkDenoiser final : public Denoiser {
  public:
   NetworkDenoiser(std::shared_ptr<const Predictor> network, double sigma_data, Shape shape,
@@ -85,6 +87,7 @@ class NetworkDenoiser final : public Denoiser {
 
  protected:
   Tensor do_mean(const Tensor& x, const Tensor& sigma) const override;
+  MeanAndRange do_mean_and_range(const Tensor& x, const Tensor& sigma) const override;
 
  private:
   std::shared_ptr<const Predictor> network_;

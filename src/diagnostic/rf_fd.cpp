@@ -3,6 +3,7 @@
 // together.
 
 #include "core/shape.h"
+#include "core/workers.h"
 #include "diagnostic/samples.h"
 #include "tweedie/frechet.h"
 
@@ -31,25 +32,31 @@ Tensor dense_features(const Tensor& x, int64_t features, Noise noise) {
   return at::relu(at::linear(x, weight, bias));
 }
 
-// x (n, C, H, W) -> (n, features)
+// x (n, C, H, W) -> (n, features). The layers are in float32, whose rounding is far below what few draws do.
 Tensor image_features(const Tensor& x, int64_t features, Noise noise) {
   constexpr int64_t block_rows = 64;
   const int64_t narrow = std::max<int64_t>(1, features / 2);
-  const Tensor first = layer(noise, {narrow, x.size(1), 3, 3});
-  const Tensor second = layer(noise, {narrow, narrow, 3, 3});
-  const Tensor third = layer(noise, {features, narrow, 3, 3});
-  std::vector<Tensor> parts;
-  for (const Tensor& images : x.split(block_rows)) {
-    Tensor h = at::avg_pool2d(at::relu(at::conv2d(images, first, {}, 1, 1)), 2);
+  const Tensor first = layer(noise, {narrow, x.size(1), 3, 3}).to(at::kFloat);
+  const Tensor second = layer(noise, {narrow, narrow, 3, 3}).to(at::kFloat);
+  const Tensor third = layer(noise, {features, narrow, 3, 3}).to(at::kFloat);
+  const std::vector<Tensor> blocks = x.split(block_rows);
+  std::vector<Tensor> parts(blocks.size());
+  Workers workers;
+  workers.for_each(static_cast<int64_t>(blocks.size()), [&](int64_t i) {
+    Tensor h = at::avg_pool2d(at::relu(at::conv2d(blocks[i].to(at::kFloat), first, {}, 1, 1)), 2);
     h = at::avg_pool2d(at::relu(at::conv2d(h, second, {}, 1, 1)), 2);
-    parts.push_back(at::relu(at::conv2d(h, third, {}, 1, 1)).mean({2, 3}));
-  }
+    parts[i] = at::relu(at::conv2d(h, third, {}, 1, 1)).mean({2, 3}).to(at::kDouble);
+  });
   return at::cat(parts);
 }
 
-}  // namespace
+double frechet(const Tensor& features, int64_t n) {
+  const double w2 = gaussian_w2(features.slice(0, 0, n), features.slice(0, n));
+  return w2 * w2;
+}
 
-double rf_fd(const SampleSet& a, const SampleSet& b, const RandomFeatureOptions& options) {
+// Of both sets, as many rows of each, (2 n, features) float64
+Tensor features_of(const SampleSet& a, const SampleSet& b, const RandomFeatureOptions& options) {
   if (options.features < 1) {
     throw Error("rf_fd.features", fmt::format("{}, but at least 1 is needed", options.features));
   }
@@ -67,11 +74,27 @@ double rf_fd(const SampleSet& a, const SampleSet& b, const RandomFeatureOptions&
   const double scale = pool.square().mean().sqrt().item<double>();
   if (scale > 0) pool = pool / scale;
   const bool images = a.x.dim() == 4 && !a.x.is_complex() && std::min(a.x.size(2), a.x.size(3)) >= 8;
-  const Tensor features = images ? image_features(pool.reshape(with_batch(2 * n, a.x.sizes().slice(1))),
-                                                  options.features, noise.stream(Stream::weights))
-                                 : dense_features(pool, options.features, noise.stream(Stream::weights));
-  const double w2 = gaussian_w2(features.slice(0, 0, n), features.slice(0, n));
-  return w2 * w2;
+  return images ? image_features(pool.reshape(with_batch(2 * n, a.x.sizes().slice(1))), options.features,
+                                 noise.stream(Stream::weights))
+                : dense_features(pool, options.features, noise.stream(Stream::weights));
+}
+
+}  // namespace
+
+double rf_fd(const SampleSet& a, const SampleSet& b, const RandomFeatureOptions& options) {
+  const Tensor features = features_of(a, b, options);
+  return frechet(features, features.size(0) / 2);
+}
+
+FrechetWithFloor rf_fd_with_floor(const SampleSet& a, const SampleSet& b, const RandomFeatureOptions& options,
+                                  int64_t splits) {
+  const Tensor features = features_of(a, b, options);
+  const auto between = [](const SampleSet& x, const SampleSet& y) {
+    return frechet(at::cat({x.x, y.x}), x.x.size(0));
+  };
+  const int64_t n = features.size(0) / 2;
+  const SampleSet first(features.slice(0, 0, n)), second(features.slice(0, n));
+  return {between(first, second), distance_floor(between, first, second, {splits, options.seed})};
 }
 
 }  // namespace tweedie

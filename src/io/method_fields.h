@@ -31,7 +31,7 @@ constexpr auto names(HeunOptions::Coordinate) {
   return std::array{"sigma", "flow"};
 }
 constexpr auto names(DdpmOptions::Variance) {
-  return std::array{"small", "large"};
+  return std::array{"small", "large", "learned"};
 }
 constexpr auto names(Resampling) {
   return std::array{"multinomial", "systematic", "stratified", "residual"};

@@ -43,7 +43,7 @@ std::string exact(double value) {
 }  // namespace
 
 std::shared_ptr<const Network> network_of(const ModelCard& card) {
-  return make_network(card.network, card.shape, card.classes);
+  return make_network(card.network, card.shape, {card.classes, card.outputs});
 }
 
 void write_model(const std::filesystem::path& path, const Model& model, at::ScalarType dtype) {

@@ -14,7 +14,8 @@ struct ModelCard {
   ModelOptions model;
   NetworkOptions network;                     // of a model that takes one,
   NetworkOutput output = NetworkOutput::edm;  // what it computes,
-  int64_t classes = 0;                        // and the labels that it takes: 0 .. classes - 1
+  int64_t classes = 0;                        // the labels that it takes: 0 .. classes - 1,
+  int64_t outputs = 1;                        // and 2 where it has learned a variance
   Shape shape;                                // of one sample
   double low = -1, high = 1;                  // range of the data
   double sigma_data = 1;                      // standard deviation of the data

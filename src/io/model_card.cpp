@@ -24,6 +24,7 @@ void fields(FieldVisitor& visit, ModelCard& card) {
   visit(card.classes, {"classes", "labels that it takes: 0 .. classes - 1", {.min = 0, .max = 1e6}});
   if (!takes_network(card.model)) return;
   visit(card.output, {"output", "what the network computes"});
+  visit(card.outputs, {"outputs", "2 with a variance", {.min = 1, .max = 2}});
   visit(card.network, {"network", "", {.required = true}});
 }
 

@@ -48,6 +48,8 @@ inline void fields(FieldVisitor& visit, EdmObjective& o) {
 inline void fields(FieldVisitor& visit, DdpmObjective& o) {
   visit(o.prediction, {"prediction", "what the network computes"});
   visit(o.path, {"path", "noise levels, on data of standard deviation 1"});
+  visit(o.learn_variance,
+        {"learn_variance", "that of the ancestral step, for sampler.variance = \"learned\""});
   weighting_field(visit, o);
 }
 inline void fields(FieldVisitor& visit, NcsnObjective& o) {

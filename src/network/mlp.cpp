@@ -19,11 +19,12 @@ constexpr int64_t embedding_size = 64;
 // h <- h + out(silu(in(h) + embed(c_noise))), depth times
 class Mlp final : public Network {
  public:
-  Mlp(const MlpOptions& options, const Shape& shape, int64_t classes)
+  Mlp(const MlpOptions& options, const Shape& shape, const NetworkHeads& heads)
       : shape_(shape),
-        labels_{"labels", classes, embedding_size},
+        labels_{"labels", heads.classes, embedding_size},
         stem_{"stem", product(shape), options.width},
-        head_{"head", options.width, product(shape), true} {
+        outputs_(heads.outputs),
+        head_{"head", options.width, product(shape) * heads.outputs, true} {
     for (int64_t i = 0; i < options.depth; ++i) {
       const std::string name = fmt::format("layer{}", i);
       layers_.push_back({Linear{name + ".embed", embedding_size, options.width},
@@ -34,6 +35,7 @@ class Mlp final : public Network {
 
   Shape shape() const override { return shape_; }
   int64_t classes() const override { return labels_.classes; }
+  int64_t outputs() const override { return outputs_; }
 
   Weights initialise(Noise noise) const override {
     Weights weights;
@@ -55,7 +57,7 @@ class Mlp final : public Network {
     for (const Layer& layer : layers_) {
       h = h + layer.out(weights, at::silu(layer.in(weights, h) + layer.embed(weights, embedding)));
     }
-    return head_(weights, at::silu(h)).reshape(x.sizes());
+    return head_(weights, at::silu(h)).reshape(output_shape(x));
   }
 
   Bound bind(const Weights& weights, at::ScalarType dtype) const override {
@@ -122,24 +124,32 @@ class Mlp final : public Network {
           at::linear(embedding(weights, c_noise, labels), at::cat(weight), at::cat(bias));
       const Tensor rows = x.to(at::kFloat).reshape({x.size(0), stem_.in, 1, 1});
       const Tensor y = run_plan(plan, buffers_, rows, modulation);
-      return y.reshape(x.sizes()).to(x.scalar_type());
+      return y.reshape(output_shape(x)).to(x.scalar_type());
     };
+  }
+
+  Shape output_shape(const Tensor& x) const {
+    Shape result = x.sizes().vec();
+    result[1] *= outputs_;
+    return result;
   }
 
   Shape shape_;
   layers::ClassEmbedding labels_;
   Linear stem_;
   std::vector<Layer> layers_;
+  int64_t outputs_;
   Linear head_;
   std::shared_ptr<Buffers> buffers_ = std::make_shared<Buffers>();
 };
 
 }  // namespace
 
-std::shared_ptr<const Network> make_network(const MlpOptions& options, const Shape& shape, int64_t classes) {
+std::shared_ptr<const Network> make_network(const MlpOptions& options, const Shape& shape,
+                                            const NetworkHeads& heads) {
   if (options.width < 1) throw Error("network.width", fmt::format("{}: at least 1 is needed", options.width));
   if (options.depth < 1) throw Error("network.depth", fmt::format("{}: at least 1 is needed", options.depth));
-  return std::make_shared<Mlp>(options, shape, classes);
+  return std::make_shared<Mlp>(options, shape, heads);
 }
 
 }  // namespace tweedie

@@ -105,23 +105,25 @@ struct Stage {
 
 class UNet final : public Network {
  public:
-  UNet(const UNetOptions& options, const Shape& image, int64_t classes)
+  UNet(const UNetOptions& options, const Shape& image, const NetworkHeads& heads)
       : UNet(options, image,
              {image[0] * options.patch * options.patch, image[1] / options.patch, image[2] / options.patch},
-             classes) {}
+             heads) {}
 
   // shape: of the image folded into patches
-  UNet(const UNetOptions& options, const Shape& image, const Shape& shape, int64_t classes)
+  UNet(const UNetOptions& options, const Shape& image, const Shape& shape, const NetworkHeads& heads)
       : shape_(image),
         patch_(options.patch),
         embedding_size_(4 * options.channels),
         embed1_{"embed1", options.channels, embedding_size_},
         embed2_{"embed2", embedding_size_, embedding_size_},
-        labels_{"labels", classes, embedding_size_},
+        labels_{"labels", heads.classes, embedding_size_},
         stem_{"stem", shape[0], options.channels},
         middle_attention_("middle.attention", options.channels * options.multipliers.back()),
         head_norm_{"head.norm", options.channels * options.multipliers.front()},
-        head_{"head.conv", options.channels * options.multipliers.front(), shape[0], 3, true} {
+        outputs_(heads.outputs),
+        head_{"head.conv", options.channels * options.multipliers.front(), shape[0] * heads.outputs, 3,
+              true} {
     const int64_t levels = static_cast<int64_t>(options.multipliers.size());
     int64_t channels = options.channels;
     std::vector<int64_t> skips;
@@ -159,6 +161,7 @@ class UNet final : public Network {
 
   Shape shape() const override { return shape_; }
   int64_t classes() const override { return labels_.classes; }
+  int64_t outputs() const override { return outputs_; }
 
   Weights initialise(Noise noise) const override {
     Weights weights;
@@ -270,6 +273,7 @@ class UNet final : public Network {
   Attention middle_attention_;
   int64_t middle_pixels_ = 0;
   GroupNorm head_norm_;
+  int64_t outputs_;
   Convolution head_;
   std::shared_ptr<Buffers> buffers_ = std::make_shared<Buffers>();
 };
@@ -316,14 +320,15 @@ void check(const UNetOptions& options, const Shape& shape) {
 
 }  // namespace
 
-std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape, int64_t classes) {
+std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape,
+                                            const NetworkHeads& heads) {
   check(options, shape);
-  return std::make_shared<UNet>(options, shape, classes);
+  return std::make_shared<UNet>(options, shape, heads);
 }
 
 std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape,
-                                            int64_t classes) {
-  return std::visit([&](const auto& alternative) { return make_network(alternative, shape, classes); },
+                                            const NetworkHeads& heads) {
+  return std::visit([&](const auto& alternative) { return make_network(alternative, shape, heads); },
                     options);
 }
 

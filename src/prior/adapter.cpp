@@ -100,6 +100,16 @@ Tensor PredictorDenoiser::do_mean(const Tensor& x, const Tensor& ratio) const {
   return data_from(prediction_, p, x, ratio, output);
 }
 
+namespace {
+
+// Without what a network computes beside its prediction
+Tensor first_output(const Tensor& output, const Tensor& input) {
+  const bool more = output.dim() == input.dim() && output.size(1) > input.size(1);
+  return more ? output.slice(1, 0, input.size(1)) : output;
+}
+
+}  // namespace
+
 NetworkScaling network_scaling(NetworkOutput output, const Tensor& sigma, double sigma_data) {
   const double data = sigma_data * sigma_data;
   const Tensor total = sigma * sigma + data, c_in = total.rsqrt(), c_noise = sigma.log() / 4;
@@ -131,7 +141,16 @@ NetworkDenoiser::NetworkDenoiser(std::shared_ptr<const Predictor> network, doubl
 Tensor NetworkDenoiser::do_mean(const Tensor& x, const Tensor& sigma) const {
   const auto [c_skip, c_out, c_in, c_noise] = network_scaling(output_, sigma, sigma_data_);
   const Tensor input = c_in * x;
-  return c_skip * x + c_out * checked(network_->predict(input, per_row(c_noise, x)), input);
+  return c_skip * x +
+         c_out * checked(first_output(network_->predict(input, per_row(c_noise, x)), input), input);
+}
+
+MeanAndRange NetworkDenoiser::do_mean_and_range(const Tensor& x, const Tensor& sigma) const {
+  const auto [c_skip, c_out, c_in, c_noise] = network_scaling(output_, sigma, sigma_data_);
+  const Tensor input = c_in * x, both = network_->predict(input, per_row(c_noise, x));
+  if (both.size(1) != 2 * input.size(1)) return Denoiser::do_mean_and_range(x, sigma);
+  const auto parts = both.chunk(2, 1);
+  return {c_skip * x + c_out * checked(parts[0].contiguous(), input), (parts[1] + 1) / 2};
 }
 
 }  // namespace tweedie

@@ -61,6 +61,17 @@ Tensor Denoiser::mean(const Tensor& x, double sigma) const {
   return mean(x, scalar(sigma));
 }
 
+MeanAndRange Denoiser::mean_and_range(const Tensor& x, double sigma) const {
+  const at::NoGradGuard no_grad;
+  return do_mean_and_range(x, broadcastable(*this, x, scalar(sigma)));
+}
+
+MeanAndRange Denoiser::do_mean_and_range(const Tensor&, const Tensor&) const {
+  throw Error("sampler.variance",
+              "learned, but this model has not learned it: train with train.learn_variance = true, and draw "
+              "without guidance");
+}
+
 Linearised linearise(const Denoiser& denoiser, const Tensor& x, const Tensor& sigma) {
   const at::NoGradGuard no_grad;
   Linearised result = denoiser.do_linearise(x, broadcastable(denoiser, x, sigma));

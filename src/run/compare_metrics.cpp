@@ -158,7 +158,9 @@ void add_metric(Summary& summary, Metric metric, const SampleSet& a, const Sampl
     summary[entry.key] = entry.distance(a, b);
   }
   if (floor) {
-    const Floor f = distance_floor(entry.distance, a, b, {entry.splits, settings.seed});
+    const Floor f = metric == Metric::rf_fd
+                        ? rf_fd_with_floor(a, b, {.seed = settings.seed}, entry.splits).floor
+                        : distance_floor(entry.distance, a, b, {entry.splits, settings.seed});
     summary[fmt::format("{}_floor", entry.key)] = f.mean;
     summary[fmt::format("{}_floor_std", entry.key)] = f.std;
   }

@@ -42,6 +42,7 @@ std::vector<nlohmann::json> read_log(const std::filesystem::path& path, int64_t 
 std::shared_ptr<const Trainable> make_trainable(const DiffusionOptions& options, const TrainConfig& config,
                                                 const Dataset& data, ModelCard& card) {
   card.output = network_output(config.train.objective);
+  card.outputs = network_outputs(config.train.objective);
   if (options.conditional) {
     if (!data.labels.defined()) throw Error("model.conditional", data.name + " has no labels");
     card.classes = data.labels.max().item<int64_t>() + 1;

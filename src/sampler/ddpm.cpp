@@ -1,6 +1,7 @@
 // From level t to s < t, where x_t = x_s + noise of variance t^2 - s^2:
 //   x_s = D + (s/t)^2 (x - D) + v z                   mean of x_s given x_t and x_0 = D
 //   small:  v^2 = (s/t)^2 (t^2 - s^2)                 its variance
+//   learned: log v between log small and log large by the model's range
 //   large:  v^2 = (t^2 - s^2) (1 + s^2) / (1 + t^2)   beta = 1 - alpha_t^2 / alpha_s^2 for alpha^2 = 1 / (1 +
 //                                                     sigma^2), in units of alpha_s
 // The last step adds no noise.
@@ -21,6 +22,8 @@ double noise_std(DdpmOptions::Variance variance, double t, double s) {
       return s / t * std::sqrt(added);
     case DdpmOptions::Variance::large:
       return std::sqrt(added * (1 + s * s) / (1 + t * t));
+    case DdpmOptions::Variance::learned:
+      break;
   }
   return 0;
 }
@@ -29,9 +32,15 @@ double noise_std(DdpmOptions::Variance variance, double t, double s) {
 
 Tensor Ddpm::do_step(const Denoiser& denoiser, const Tensor& x, double t, double s, Noise& noise,
                      StepMemory&) const {
-  const Tensor d = denoiser.mean(x, t);
-  if (s == 0) return d;
-  return d + (s / t) * (s / t) * (x - d) + noise_std(variance_, t, s) * noise.normal_like(x);
+  if (variance_ != DdpmOptions::Variance::learned || s == 0) {
+    const Tensor d = denoiser.mean(x, t);
+    if (s == 0) return d;
+    return d + (s / t) * (s / t) * (x - d) + noise_std(variance_, t, s) * noise.normal_like(x);
+  }
+  const auto [d, range] = denoiser.mean_and_range(x, t);
+  const double small = std::log(noise_std(DdpmOptions::Variance::small, t, s)),
+               large = std::log(noise_std(DdpmOptions::Variance::large, t, s));
+  return d + (s / t) * (s / t) * (x - d) + (small + range * (large - small)).exp() * noise.normal_like(x);
 }
 
 }  // namespace tweedie

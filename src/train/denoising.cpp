@@ -31,17 +31,25 @@ Tensor relative_weight(Weighting weighting, const Tensor& c_out, const Tensor& s
   return {};
 }
 
-Tensor denoising_loss(const DiffusionTask& task, NetworkOutput output, Weighting weighting, const Tensor& x,
-                      const Tensor& sigma, const Tensor& n) {
-  const Tensor y = x + sigma * n;
+Tensor denoising_loss_of(const Tensor& prediction, const DiffusionTask& task, NetworkOutput output,
+                         Weighting weighting, const Tensor& x, const Tensor& y, const Tensor& sigma,
+                         const Tensor& n) {
   const auto [c_skip, c_out, c_in, c_noise] = network_scaling(output, sigma, task.sigma_data);
   // The targets of noise and flow, without the cancellation in x - c_skip y at small sigma
   const Tensor target = output == NetworkOutput::noise  ? n
                         : output == NetworkOutput::flow ? n - x / task.sigma_data
                                                         : (x - c_skip * y) / c_out;
-  const Tensor error = (task.bound(c_in * y, c_noise.flatten(), task.labels) - target).square();
+  const Tensor error = (prediction - target).square();
   const Tensor weight = relative_weight(weighting, c_out, sigma, task.sigma_data);
   return (weight.defined() ? weight * error : error).sum();
+}
+
+Tensor denoising_loss(const DiffusionTask& task, NetworkOutput output, Weighting weighting, const Tensor& x,
+                      const Tensor& sigma, const Tensor& n) {
+  const Tensor y = x + sigma * n;
+  const auto [c_skip, c_out, c_in, c_noise] = network_scaling(output, sigma, task.sigma_data);
+  const Tensor prediction = task.bound(c_in * y, c_noise.flatten(), task.labels);
+  return denoising_loss_of(prediction, task, output, weighting, x, y, sigma, n);
 }
 
 Tensor differentiable_score(const DiffusionTask& task, const Tensor& y, const Tensor& sigma) {

@@ -33,6 +33,11 @@ Tensor relative_weight(Weighting weighting, const Tensor& c_out, const Tensor& s
 Tensor denoising_loss(const DiffusionTask& task, NetworkOutput output, Weighting weighting, const Tensor& x,
                       const Tensor& sigma, const Tensor& n);
 
+// The same from the network's prediction at y = x + sigma n
+Tensor denoising_loss_of(const Tensor& prediction, const DiffusionTask& task, NetworkOutput output,
+                         Weighting weighting, const Tensor& x, const Tensor& y, const Tensor& sigma,
+                         const Tensor& n);
+
 // s(y; sigma), differentiable in y once and in the weights after that
 Tensor differentiable_score(const DiffusionTask& task, const Tensor& y, const Tensor& sigma);
 

@@ -96,6 +96,11 @@ NetworkOutput network_output(const Objective& objective) {
   return std::visit([](const auto& o) { return output_of(o); }, objective);
 }
 
+int64_t network_outputs(const Objective& objective) {
+  const auto* ddpm = std::get_if<DdpmObjective>(&objective);
+  return ddpm != nullptr && ddpm->learn_variance ? 2 : 1;
+}
+
 DiffusionModel::DiffusionModel(std::shared_ptr<const Network> network, Objective objective, double sigma_data,
                                double label_dropout)
     : network_(std::move(network)),
@@ -106,6 +111,10 @@ DiffusionModel::DiffusionModel(std::shared_ptr<const Network> network, Objective
   if (!(label_dropout >= 0 && label_dropout <= 1))
     throw Error("model.label_dropout", fmt::format("{}: 0 to 1 is meant", label_dropout));
   check_objective(objective_);
+  if (network_->outputs() != network_outputs(objective_)) {
+    throw Error("network", fmt::format("{} outputs, but the objective needs {}", network_->outputs(),
+                                       network_outputs(objective_)));
+  }
   levels_ = tenths(objective_, sigma_data);
 }
 

@@ -187,8 +187,10 @@ TEST(Trainer, BadInputIsNamed) {
   expect_error(make(data, [](TrainOptions& o) { o.ema_ratio = NAN; }), {"train.ema_ratio", "nan"});
   expect_error(make(data, [](TrainOptions& o) { o.validation = 1; }), {"train.validation", "1"});
   expect_error(make(data, [](TrainOptions& o) { o.patience = 2; }), {"train.patience", "train.validation"});
-  expect_error([] { DiffusionModel(nullptr, EdmObjective{.p_std = -1}, 1); }, {"train.p_std", "-1"});
-  expect_error([] { DiffusionModel(nullptr, EdmObjective{}, 0); }, {"train.sigma_data", "0"});
+  expect_error([] { DiffusionModel(make_network(MlpOptions{}, {2}), EdmObjective{.p_std = -1}, 1); },
+               {"train.p_std", "-1"});
+  expect_error([] { DiffusionModel(make_network(MlpOptions{}, {2}), EdmObjective{}, 0); },
+               {"train.sigma_data", "0"});
 }
 
 }  // namespace
