@@ -74,7 +74,9 @@ void CouplingNet::initialise(Weights& weights, Noise& noise) const {
   for (const layers::Convolution& layer : layers) layer.initialise(weights, noise);
 }
 
-CouplingNet::Bound CouplingNet::bind(const Weights& weights, at::IntArrayRef) const {
+CouplingNet::Bound CouplingNet::bind(const Weights& weights, at::IntArrayRef places) const {
+  const at::ScalarType dtype = weights.tensors().front().scalar_type();
+  if (plan_numbers(weights, dtype) == PlanNumbers::float32) return planned(weights, places);
   return [weights, layers = layers](const Tensor& x) {
     Tensor h = x;
     for (size_t i = 0; i < layers.size(); ++i) {
@@ -85,6 +87,30 @@ CouplingNet::Bound CouplingNet::bind(const Weights& weights, at::IntArrayRef) co
               : layer(weights, h.movedim(-1, 1)).movedim(1, -1);
     }
     return h;
+  };
+}
+
+CouplingNet::Bound CouplingNet::planned(const Weights& weights, at::IntArrayRef places) const {
+  const ImageSize size =
+      places.empty() ? ImageSize{1, 1, layers[0].in} : ImageSize{places[0], places[1], layers[0].in};
+  const auto plan = std::make_shared<Plan<float>>();
+  Value h = plan->input(size);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const layers::Convolution& layer = layers[i];
+    h = plan->convolve(h, {.out = layer.out,
+                           .kernel = layer.kernel,
+                           .weight = plan->parameter(weights[layer.name + ".weight"]),
+                           .bias = plan->parameter(weights[layer.name + ".bias"]),
+                           .norm = {},
+                           .activation = i > 0 ? Activation::silu : Activation::none,
+                           .addend = {},
+                           .modulation = {}});
+  }
+  plan->finish(h);
+  return [size, buffers = buffers, plan = std::shared_ptr<const Plan<float>>(plan)](const Tensor& x) {
+    const Tensor images = x.movedim(-1, 1).reshape({x.size(0), size.channels, size.height, size.width});
+    const Tensor y = run_plan(plan, buffers, images, at::empty({1, 0}));
+    return x.dim() == 2 ? y.flatten(1) : y.movedim(1, -1);
   };
 }
 

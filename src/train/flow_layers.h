@@ -43,11 +43,15 @@ struct Rotation {
 // Layers with SiLU between them; the last one is zero at the start.
 struct CouplingNet {
   std::vector<layers::Convolution> layers;  // kernel 1 for vectors
+  std::shared_ptr<Buffers> buffers = std::make_shared<Buffers>();
 
   void initialise(Weights& weights, Noise& noise) const;
   // (B, ..., in) -> (B, ..., out); places: (H, W), empty for vectors
   using Bound = std::function<Tensor(const Tensor& x)>;
   Bound bind(const Weights& weights, at::IntArrayRef places) const;
+
+ private:
+  Bound planned(const Weights& weights, at::IntArrayRef places) const;
 };
 
 // Affine coupling (Dinh et al. 2017, eq. 7 and 8): of the halves a, b of the channels
