@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace tweedie::flows {
 
 namespace {
@@ -71,7 +73,15 @@ Tensor Rotation::inverse(const Weights& weights, const Tensor& y) const {
 }
 
 void CouplingNet::initialise(Weights& weights, Noise& noise) const {
-  for (const layers::Convolution& layer : layers) layer.initialise(weights, noise);
+  for (const layers::Convolution& layer : layers) {
+    layer.initialise(weights, noise);
+    if (layer.zero || layers.front().kernel > 1) continue;
+    const double bound = std::sqrt(6 / static_cast<double>(layer.in));
+    for (const char* array : {".weight", ".bias"}) {
+      const Tensor& values = weights[layer.name + array];
+      values.copy_(bound * (2 * noise.uniform(values.sizes(), at::kFloat) - 1));
+    }
+  }
 }
 
 CouplingNet::Bound CouplingNet::bind(const Weights& weights, at::IntArrayRef places) const {

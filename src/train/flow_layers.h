@@ -40,7 +40,9 @@ struct Rotation {
   Tensor inverse(const Weights& weights, const Tensor& y) const;
 };
 
-// Layers with SiLU between them; the last one is zero at the start.
+// Layers with SiLU between them; the last one is zero at the start. On vectors the hidden layers' weights and
+// biases have the variance 2 / in (He et al. 2015): smaller weights, or biases of zero, start from functions
+// so near to linear ones that a density of several modes is learned much more slowly.
 struct CouplingNet {
   std::vector<layers::Convolution> layers;  // kernel 1 for vectors
   std::shared_ptr<Buffers> buffers = std::make_shared<Buffers>();

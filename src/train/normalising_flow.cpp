@@ -89,7 +89,9 @@ Tensor FlowDistribution::do_sample(int64_t rows, const Tensor&, Noise& noise) co
 }
 
 Tensor FlowDistribution::do_log_likelihood(const Tensor& x, Noise& noise) const {
-  return bijection_->log_density(dequantised(x.to(numbers_), dequantise_, noise)).to(at::kDouble);
+  const Tensor nats = bijection_->log_density(dequantised(x.to(numbers_), dequantise_, noise));
+  // So far out that z overflows, the density is 0.
+  return nats.nan_to_num(-INFINITY, INFINITY, -INFINITY).to(at::kDouble);
 }
 
 double bits_per_dimension(double nats, int64_t dimension, double grey) {
