@@ -40,20 +40,20 @@ using FlowOptions = std::variant<RealNvpOptions, GlowOptions>;
 // once.
 class Bijection {
  public:
-  struct Image {
+  struct Encoded {
     Tensor z;        // (B, d)
     Tensor log_det;  // (B): log |det dz/dx|
   };
 
   explicit Bijection(Shape shape) : shape_(std::move(shape)) {}
   virtual ~Bijection() = default;
-  Image forward(const Tensor& x) const;       // x: (B, *shape)
+  Encoded forward(const Tensor& x) const;     // x: (B, *shape)
   Tensor inverse(const Tensor& z) const;      // (B, d) -> (B, *shape)
   Tensor log_density(const Tensor& x) const;  // (B), nats
 
  protected:
-  virtual Image do_forward(const Tensor& x) const = 0;
-  virtual Tensor do_inverse(const Tensor& z) const = 0;
+  virtual Encoded do_forward(const Tensor& x) const = 0;
+  virtual Tensor do_inverse(const Tensor& z) const = 0;  // its numbers, in x's order
 
  private:
   Shape shape_;
@@ -64,8 +64,8 @@ class NormalisingFlow {
   virtual ~NormalisingFlow() = default;
   virtual Shape shape() const = 0;
   // A fresh start, at which couplings are the identity and each activation normalisation gives the channels
-  // of these rows, (n, *shape), mean 0 and variance 1 (a channel in which they are equal keeps its scale).
-  // rows: undefined for a start that is the identity up to rotations.
+  // of these rows, (n, *shape), mean 0 and variance 1 (one of equal numbers is scaled as the others are).
+  // rows: undefined for a start that is the identity up to rotations and permutations.
   virtual Weights initialise(Noise noise, const Tensor& rows) const = 0;
   virtual std::unique_ptr<const Bijection> bind(const Weights& weights) const = 0;
 };

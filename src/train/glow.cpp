@@ -66,7 +66,7 @@ class GlowBijection final : public Bijection {
   }
 
  protected:
-  Image do_forward(const Tensor& x) const override {
+  Encoded do_forward(const Tensor& x) const override {
     Passage at{x.movedim(1, -1), at::zeros({x.size(0)}, x.options())};
     std::vector<Tensor> z;
     for (size_t i = 0; i < levels_.size(); ++i) {

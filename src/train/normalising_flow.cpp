@@ -30,7 +30,7 @@ std::optional<double> grey_of(const FlowOptions& options) {
 
 }  // namespace
 
-Bijection::Image Bijection::forward(const Tensor& x) const {
+Bijection::Encoded Bijection::forward(const Tensor& x) const {
   require_real(x, "x");
   require_batch_of(x, shape_, "x");
   return do_forward(x);
@@ -39,7 +39,7 @@ Bijection::Image Bijection::forward(const Tensor& x) const {
 Tensor Bijection::inverse(const Tensor& z) const {
   require_real(z, "z");
   require_batch_of(z, Shape{product(shape_)}, "z");
-  return do_inverse(z);
+  return do_inverse(z).reshape(with_batch(z.size(0), shape_));
 }
 
 Tensor Bijection::log_density(const Tensor& x) const {

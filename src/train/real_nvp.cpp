@@ -28,12 +28,12 @@ struct Layer {
 class RealNvpBijection final : public Bijection {
  public:
   RealNvpBijection(const Shape& shape, const std::vector<Layer>& layers, const Weights& weights)
-      : Bijection(shape), shape_(shape), layers_(layers), weights_(weights) {
+      : Bijection(shape), layers_(layers), weights_(weights) {
     for (const Layer& layer : layers) couplings_.emplace_back(layer.coupling, weights, Shape{});
   }
 
  protected:
-  Image do_forward(const Tensor& x) const override {
+  Encoded do_forward(const Tensor& x) const override {
     Passage at{x.flatten(1), at::zeros({x.size(0)}, x.options())};
     for (size_t k = 0; k < layers_.size(); ++k) {
       if (layers_[k].permutation.defined()) at.x = at.x.index_select(1, layers_[k].permutation);
@@ -48,11 +48,10 @@ class RealNvpBijection final : public Bijection {
       x = layers_[k].norm.inverse(weights_, couplings_[k].inverse(x));
       if (layers_[k].inverse.defined()) x = x.index_select(1, layers_[k].inverse);
     }
-    return x.reshape(with_batch(z.size(0), shape_));
+    return x;
   }
 
  private:
-  Shape shape_;
   std::vector<Layer> layers_;
   Weights weights_;
   std::vector<BoundCoupling> couplings_;
