@@ -27,10 +27,12 @@ struct RealNvpOptions {
 // Images (C, H, W) with sides divisible by 2^levels (Kingma, Dhariwal 2018).
 struct GlowOptions {
   static constexpr const char* kind = "glow";
-  int64_t levels = 2;      // resolutions, each half of the one before
-  int64_t steps = 8;       // couplings at each resolution
-  int64_t width = 64;      // channels in the couplings' networks
-  double scale_bound = 2;  // as above
+  int64_t levels = 2;  // resolutions, each half of the one before
+  int64_t steps = 8;   // couplings at each resolution
+  int64_t width = 64;  // channels in the couplings' networks
+  // As above. Lower, as stretches of many couplings multiply: at 2, draws of a model that is trained little
+  // have pixels that explode.
+  double scale_bound = 1;
   std::optional<double> dequantise;
 };
 
