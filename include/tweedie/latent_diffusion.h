@@ -22,7 +22,7 @@ struct LatentDiffusionOptions {
 class LatentSpace {
  public:
   LatentSpace(std::shared_ptr<const TrainedVae> first_stage, const DataScale& scale);
-  // With the scale of the latents of x: (N, *shape), N >= 1
+  // With the scale of the latents of x, some of the data or all: (N, *data_shape), N >= 1
   static LatentSpace measure(std::shared_ptr<const TrainedVae> first_stage, const Tensor& x,
                              int64_t threads = 0);
 

@@ -38,7 +38,7 @@ class MaskedAutoencoder final : public Trainable {
   // x with its hidden patches replaced by E[hidden | visible]: (N, *shape), N >= 1 -> the same, float32. What
   // x has in hidden patches does not matter, but must be finite. mask: (patches) or (N, patches) bool, true
   // where hidden, at least one of each row false; patches of an image go row by row. Throws Error on other
-  // masks.
+  // masks, and on weights that are not this model's.
   Tensor reconstruct(const Weights& weights, const Tensor& x, const Tensor& mask, int64_t threads = 0) const;
 
  private:

@@ -142,6 +142,8 @@ Tensor MaskedAutoencoder::reconstruct(const Weights& weights, const Tensor& x, c
   require_real(x, "x");
   require_batch_of(x, shape(), "x");
   require_finite(x, "x");
+  if (!layers::same_arrays(weights, initialise(Noise(0), {})))
+    throw Error("weights", "not those of a masked autoencoder of these options and this shape");
   const int64_t rows = x.size(0), count = patches();
   if (mask.scalar_type() != at::kBool ||
       (mask.sizes() != at::IntArrayRef{count} && mask.sizes() != at::IntArrayRef{rows, count})) {

@@ -71,11 +71,8 @@ TrainedVae::TrainedVae(const VaeOptions& options, const Shape& shape, const Data
       importance_samples_(options.importance_samples),
       coder_(make_coder(options, shape)),
       weights_(weights.to(at::kCPU, at::kFloat)) {
-  const Weights expected = Vae(options, shape, scale).initialise(Noise(0), {});
-  bool same = weights.names() == expected.names();
-  for (size_t i = 0; same && i < weights.size(); ++i)
-    same = weights.tensors()[i].sizes() == expected.tensors()[i].sizes();
-  if (!same) throw Error("weights", "not those of a variational autoencoder of these options and this shape");
+  if (!layers::same_arrays(weights, Vae(options, shape, scale).initialise(Noise(0), {})))
+    throw Error("weights", "not those of a variational autoencoder of these options and this shape");
   const bool linear = vae_architecture(options, shape) == VaeOptions::Architecture::linear;
   kind_ = kind.value_or(linear ? LikelihoodKind::exact : LikelihoodKind::iwae);
   if (kind_ == LikelihoodKind::flow || (kind_ == LikelihoodKind::exact && !linear)) {

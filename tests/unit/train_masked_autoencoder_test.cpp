@@ -126,6 +126,7 @@ TEST(MaskedAutoencoder, BadInputIsNamed) {
   const Weights weights = model.initialise(Noise(1), {});
   const Tensor x = gaussian_rows(2, 1);
   expect_error([&] { model.reconstruct(weights, x, at::ones({6}, at::kBool)); }, {"mask", "all"});
+  expect_error([&] { model.reconstruct({}, x, at::zeros({6}, at::kBool)); }, {"weights"});
   expect_error([&] { model.reconstruct(weights, x, at::zeros({6})); }, {"mask", "bool"});
   expect_error([&] { model.reconstruct(weights, x, at::zeros({3, 6}, at::kBool)); }, {"mask", "(3, 6)"});
   expect_error(
