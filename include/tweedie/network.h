@@ -83,7 +83,17 @@ struct UNetOptions {
   int64_t patch = 1;  // squares of patch x patch pixels are folded into channels first
 };
 
-using NetworkOptions = std::variant<UNetOptions, MlpOptions>;
+// Peebles and Xie 2023 (DiT): a transformer on the patches of an image, whose blocks the noise level and the
+// label modulate (adaLN-zero).
+struct DitOptions {
+  static constexpr const char* kind = "dit";
+  int64_t patch = 2;    // a token is a square of patch x patch pixels; divides both sides of the image
+  int64_t width = 192;  // numbers of a token, a multiple of 4 and of heads
+  int64_t depth = 6;    // blocks
+  int64_t heads = 3;    // of attention
+};
+
+using NetworkOptions = std::variant<UNetOptions, MlpOptions, DitOptions>;
 
 // The bytes that networks on the CPU may keep for derivatives at a time, in all threads together; 0: a
 // quarter of the machine's memory. What would take more is computed a second time when it is differentiated,
@@ -112,12 +122,15 @@ struct NetworkHeads {
   int64_t outputs = 1;
 };
 
-// shape: (C, H, W) for the U-Net, anything for the MLP. Throws Error on options that don't fit it.
+// shape: (C, H, W) for the U-Net and the DiT, anything for the MLP. Throws Error on options that don't fit
+// it.
 std::shared_ptr<const Network> make_network(const NetworkOptions& options, const Shape& shape,
                                             const NetworkHeads& heads = {});
 std::shared_ptr<const Network> make_network(const UNetOptions& options, const Shape& shape,
                                             const NetworkHeads& heads = {});
 std::shared_ptr<const Network> make_network(const MlpOptions& options, const Shape& shape,
+                                            const NetworkHeads& heads = {});
+std::shared_ptr<const Network> make_network(const DitOptions& options, const Shape& shape,
                                             const NetworkHeads& heads = {});
 
 }  // namespace tweedie

@@ -52,6 +52,12 @@ inline void fields(FieldVisitor& visit, MlpOptions& o) {
   visit(o.width, {"width", "of each layer", {.min = 1, .max = 65536}});
   visit(o.depth, {"depth", "residual layers", {.min = 1, .max = 1024}});
 }
+inline void fields(FieldVisitor& visit, DitOptions& o) {
+  visit(o.patch, {"patch", "a token is a square of patch x patch pixels", {.min = 1, .max = 64}});
+  visit(o.width, {"width", "of a token, a multiple of 4 and of heads", {.min = 4, .max = 65536}});
+  visit(o.depth, {"depth", "blocks", {.min = 1, .max = 1024}});
+  visit(o.heads, {"heads", "of attention", {.min = 1, .max = 1024}});
+}
 
 inline void fields(FieldVisitor& visit, Karras& o) {
   visit(o.sigma_min, {"sigma_min", "last level before 0", {.min = 0, .open_min = true}});

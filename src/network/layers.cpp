@@ -83,4 +83,12 @@ Tensor sinusoidal_embedding(const Tensor& c_noise, int64_t size) {
   return at::cat({phase.cos(), phase.sin()}, -1);
 }
 
+bool same_arrays(const Weights& a, const Weights& b) {
+  if (a.names() != b.names()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a.tensors()[i].sizes() != b.tensors()[i].sizes()) return false;
+  }
+  return true;
+}
+
 }  // namespace tweedie::layers

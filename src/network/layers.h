@@ -56,4 +56,7 @@ struct ClassEmbedding {
 // (B) -> (B, size)
 Tensor sinusoidal_embedding(const Tensor& c_noise, int64_t size);
 
+// Whether both have arrays of the same names and sizes, in the same order
+bool same_arrays(const Weights& a, const Weights& b);
+
 }  // namespace tweedie::layers

@@ -1,6 +1,7 @@
 #include "tweedie/gaussian_prior.h"
 
 #include "core/shape.h"
+#include "prior/sample_spectrum.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -92,16 +93,13 @@ GaussianPrior GaussianPrior::low_rank(const Tensor& mean, const Tensor& factor, 
   return {mean.sizes().vec(), {m.flatten(), at::matmul(q, rotation), value.clamp_min(0) + rest}, rest};
 }
 
-GaussianPrior GaussianPrior::fit(const Tensor& data, std::optional<int64_t> rank) {
+SampleSpectrum sample_spectrum(const Tensor& data) {
   require_real(data, "data");
   require_finite(data, "data");
   if (data.dim() < 2 || data.size(0) < 2 || data.numel() == 0) {
     throw Error("data", fmt::format("shape {}, but at least 2 rows are needed", to_string(data.sizes())));
   }
   const int64_t rows = data.size(0), d = data.numel() / rows;
-  if (rank && (*rank < 0 || *rank > d)) {
-    throw Error("prior.rank", fmt::format("{}, but 0 to {} is meant", *rank, d));
-  }
   // In chunks: a float64 copy of the whole data set may not fit.
   const Tensor flat = data.detach().reshape({rows, d});
   Tensor mean = at::zeros({d}, at::kDouble);
@@ -111,8 +109,16 @@ GaussianPrior GaussianPrior::fit(const Tensor& data, std::optional<int64_t> rank
     const Tensor centred = chunk.to(at::kCPU, at::kDouble) - mean;
     covariance.addmm_(centred.t(), centred);
   }
-  auto [value, basis] = decompose(covariance.div_(rows));
-  value = value.clamp_min(0);
+  const auto [value, basis] = decompose(covariance.div_(rows));
+  return {mean, value.clamp_min(0), basis};
+}
+
+GaussianPrior GaussianPrior::fit(const Tensor& data, std::optional<int64_t> rank) {
+  auto [mean, value, basis] = sample_spectrum(data);
+  const int64_t d = mean.numel();
+  if (rank && (*rank < 0 || *rank > d)) {
+    throw Error("prior.rank", fmt::format("{}, but 0 to {} is meant", *rank, d));
+  }
   double rest = 0;
   if (rank && *rank < d) {
     rest = value.slice(0, 0, d - *rank).mean().item<double>();

@@ -3,6 +3,7 @@
 
 #include "core/shape.h"
 #include "core/workers.h"
+#include "network/layers.h"
 #include "train/adam.h"
 #include "tweedie/error.h"
 #include "tweedie/train.h"
@@ -337,10 +338,7 @@ at::ScalarType Trainer::dtype() const {
 void Trainer::restore(TrainState state) {
   const Weights& mine = implementation_->state.weights;
   for (const Weights* theirs : {&state.weights, &state.average, &state.moment1, &state.moment2}) {
-    bool same = theirs->names() == mine.names();
-    for (size_t i = 0; same && i < mine.size(); ++i)
-      same = theirs->tensors()[i].sizes() == mine.tensors()[i].sizes();
-    if (!same)
+    if (!layers::same_arrays(*theirs, mine))
       throw Error("checkpoint", "its arrays are not those of this network; it belongs to another [network]");
   }
   const Tensor& chains = implementation_->state.chains;

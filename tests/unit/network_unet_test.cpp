@@ -37,7 +37,10 @@ INSTANTIATE_TEST_SUITE_P(
               {3, 12, 8},
               UNetOptions{.channels = 8, .multipliers = {1, 1}, .blocks = 1, .attention = {3}, .patch = 2}},
         Named{"Mlp", {5}, MlpOptions{.width = 16, .depth = 2}},
-        Named{"MlpOfImages", {2, 3, 2}, MlpOptions{.width = 7, .depth = 1}}),
+        Named{"MlpOfImages", {2, 3, 2}, MlpOptions{.width = 7, .depth = 1}},
+        Named{"Dit", {1, 8, 8}, DitOptions{.patch = 2, .width = 16, .depth = 2, .heads = 2}},
+        Named{"DitNonSquareColour", {3, 4, 6}, DitOptions{.patch = 1, .width = 12, .depth = 1, .heads = 3}},
+        Named{"DitOfOneToken", {2, 2, 2}, DitOptions{.patch = 2, .width = 8, .depth = 1, .heads = 1}}),
     [](const auto& info) { return info.param.name; });
 
 TEST_P(EveryNetwork, BeginsAtZeroAndKeepsTheShape) {
