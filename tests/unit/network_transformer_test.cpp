@@ -124,7 +124,7 @@ TEST(Patches, AreSquaresOfPixelsRowByRow) {
 const DitOptions tiny{.patch = 2, .width = 8, .depth = 2, .heads = 2};
 
 TEST(Dit, ARowDoesNotDependOnTheOthers) {
-  const auto network = make_network(tiny, Shape{1, 8, 8}, 3);
+  const auto network = make_network(tiny, Shape{1, 8, 8}, {.classes = 3});
   const Weights weights = perturbed(*network);
   const Tensor x = normal({4, 1, 8, 8}, 3, at::kFloat), c_noise = normal({4}, 4, at::kFloat);
   const Tensor labels = at::tensor({0, 1, 2, 3}, at::kLong);
@@ -139,7 +139,7 @@ TEST(Dit, ARowDoesNotDependOnTheOthers) {
 }
 
 TEST(Dit, KnowsTheLabelAndThePlace) {
-  const auto network = make_network(tiny, Shape{1, 8, 8}, 3);
+  const auto network = make_network(tiny, Shape{1, 8, 8}, {.classes = 3});
   const Weights weights = perturbed(*network);
   const Tensor x = normal({1, 1, 8, 8}, 3, at::kFloat), c_noise = at::full({1}, 0.3F);
   const auto labelled = [&](int64_t label) {
