@@ -45,7 +45,7 @@ MixtureFit fit_mixture(const Tensor& x, const MixtureFitOptions& options, const 
 // For numbers of which only the class is known: class i, [edges[i], edges[i + 1]), holds counts[i] of them.
 // edges: (n + 1), increasing; the first may be -infinity and the last infinity. counts: (n), whole numbers
 // >= 0. Both of any real dtype. The likelihood is that of the counts, without the multinomial coefficient;
-// finite outer edges say that nothing was seen beyond them. d = 1.
+// finite outer edges say that nothing was seen beyond them. d = 1, and covariances (K) whatever the option.
 MixtureFit fit_grouped_mixture(const Tensor& edges, const Tensor& counts, const MixtureFitOptions& options,
                                const Noise& noise);
 

@@ -2,6 +2,7 @@
 
 #include "io/mixture_fields.h"
 #include "train/mixture_em.h"
+#include "tweedie/array_io.h"
 #include "tweedie/mixture_fit.h"
 
 #include "check_tensor.h"
@@ -208,6 +209,126 @@ TEST(MixtureFitOfRows, SaysWhatIsWrong) {
   expect_error([&] { fit(x * 1e200, {}); }, {"data: ", "rescale"});
   expect_error([&] { fit(x[0], {}); }, {"data: (2,)"});
   expect_error([&] { fit(x.to(at::kLong), {}); }, {"data: "});
+}
+
+// The crabs of Weldon and Pearson: 29 classes
+struct Crabs {
+  Tensor table = read_array(TWEEDIE_SOURCE_DIR "/data/crabs/crabs.csv");
+  Tensor middle = table.select(1, 0), counts = table.select(1, 1).to(at::kLong);
+  Tensor edges = at::cat({middle - 0.002, middle.narrow(0, 28, 1) + 0.002});
+};
+double phi_cdf(double z) {
+  return std::erfc(-z / std::sqrt(2.0)) / 2;
+}
+// Mean log-likelihood of the classes, with plain formulas
+double grouped_log_likelihood(const MixtureFit& f, const Tensor& edges, const Tensor& counts) {
+  double sum = 0, total = 0;
+  for (int64_t j = 0; j < counts.size(0); ++j) {
+    double p = 0;
+    for (int64_t k = 0; k < f.weights.size(0); ++k) {
+      const double m = f.means[k].item<double>(), s = std::sqrt(f.covariances[k].item<double>());
+      p += f.weights[k].item<double>() *
+           (phi_cdf((edges[j + 1].item<double>() - m) / s) - phi_cdf((edges[j].item<double>() - m) / s));
+    }
+    const auto n = static_cast<double>(counts[j].item<int64_t>());
+    if (n > 0) sum += n * std::log(p);
+    total += n;
+  }
+  return sum / total;
+}
+Tensor counts_of(const Tensor& x, const Tensor& edges) {
+  const Tensor index = at::searchsorted(edges, x.contiguous(), false, true) - 1;
+  return at::bincount(index, {}, edges.size(0) - 1);
+}
+
+// The likelihood rises to a point where no parameter can be moved for the better; the fit to the midpoints,
+// which ignores that they are classes, is not that point.
+TEST(GroupedMixtureFit, ReachesTheMaximumOfTheLikelihoodOfTheCounts) {
+  const Crabs crabs;
+  const Tensor edges = crabs.edges, counts = crabs.counts;
+  const MixtureFit f = fit_grouped_mixture(
+      edges, counts, {.components = 2, .iterations = 20'000, .tolerance = 1e-14}, Noise(1));
+  ASSERT_TRUE(f.converged);
+  EXPECT_LT(largest_fall(f.log_likelihood), 1e-13);
+  const double best = grouped_log_likelihood(f, edges, counts);
+  EXPECT_NEAR(f.log_likelihood.back(), best, 1e-12);
+
+  // Central differences of L in the logarithms of w_1 / w_2 and of the variances, and in the means over s
+  const auto slope = [&](const MixtureFit& from) {
+    double most = 0;
+    for (int64_t i = 0; i < 5; ++i) {
+      const auto moved = [&](double h) {
+        MixtureFit g = from;
+        g.weights = g.weights.clone(), g.means = g.means.clone(), g.covariances = g.covariances.clone();
+        if (i == 0) g.weights[0] *= std::exp(h), g.weights /= g.weights.sum();
+        if (i == 1 || i == 2) g.means[i - 1] += h * g.covariances[i - 1].sqrt();
+        if (i > 2) g.covariances[i - 3] *= std::exp(h);
+        return grouped_log_likelihood(g, edges, counts);
+      };
+      most = std::max(most, std::abs(moved(1e-4) - moved(-1e-4)) / 2e-4);
+    }
+    return most;
+  };
+  EXPECT_LT(slope(f), 1e-7);
+  const MixtureFit naive =
+      fit(crabs.middle.repeat_interleave(counts).unsqueeze(1),
+          {.components = 2, .covariance = Covariance::isotropic, .iterations = 20'000, .tolerance = 1e-14});
+  EXPECT_GT(slope(naive), 1e-4);
+  // The documented fit of the R package MixtureInf to the same midpoints: log-likelihood 2567.577
+  EXPECT_NEAR(1000 * naive.log_likelihood.back(), 2567.577, 0.01);
+}
+
+// Fine classes say what the numbers themselves do.
+TEST(GroupedMixtureFit, AgreesWithRowsAsTheClassesShrink) {
+  const Tensor x = draws(3000).select(1, 0);
+  const MixtureFitOptions options{.components = 2, .covariance = Covariance::isotropic, .tolerance = 1e-12};
+  const MixtureFit rows = fit(x.unsqueeze(1), options);
+  const auto difference = [&](double width) {
+    const Tensor edges = at::arange(-12, 12 + width / 2, width, at::kDouble);
+    const MixtureFit f = fit_grouped_mixture(edges, counts_of(x, edges), options, Noise(1));
+    const auto a = order_of(rows.means), b = order_of(f.means);
+    double most = 0;
+    for (size_t k = 0; k < 2; ++k)
+      most = std::max({most, max_difference(rows.means[a[k]], f.means[b[k]]),
+                       max_difference(rows.covariances[a[k]], f.covariances[b[k]]),
+                       max_difference(rows.weights[a[k]], f.weights[b[k]])});
+    return most;
+  };
+  EXPECT_LT(difference(0.01), 1e-3);
+  EXPECT_GT(difference(1), 1e-3);
+}
+
+// Coarse classes, a third of them open: within 4.5 standard errors of the truth, which the midpoints'
+// variance, too large by width^2 / 12 (Sheppard), is not. 1e5 numbers of one normal.
+TEST(GroupedMixtureFit, CoarseClassesDoNotBiasTheVariance) {
+  const int64_t n = 100'000;
+  const Tensor x = normal({n}, 4);
+  const double open = std::numeric_limits<double>::infinity();
+  const Tensor edges = at::tensor({-open, -3.0, -1.5, 0.0, 1.5, 3.0, open}, at::kDouble);
+  const MixtureFit f =
+      fit_grouped_mixture(edges, counts_of(x, edges), {.components = 1, .tolerance = 1e-13}, Noise(1));
+  // From the Fisher information of these classes, standard errors are below 1.3 those of the numbers.
+  EXPECT_NEAR(f.means.item<double>(), 0, 4.5 * 1.3 / std::sqrt(n));
+  const double error = 4.5 * 1.3 * std::sqrt(2.0 / n);
+  EXPECT_NEAR(f.covariances.item<double>(), 1, error);
+  EXPECT_GT(1.5 * 1.5 / 12, error);
+  EXPECT_TRUE(f.prior({1}).log_prob(normal({3, 1}, 5)).isfinite().all().item<bool>());
+}
+
+TEST(GroupedMixtureFit, SaysWhatIsWrong) {
+  const Crabs crabs;
+  const Tensor edges = crabs.edges, counts = crabs.counts;
+  const auto grouped = [](const Tensor& e, const Tensor& c, const MixtureFitOptions& o = {}) {
+    fit_grouped_mixture(e, c, o, Noise(1));
+  };
+  expect_error([&] { grouped(edges.narrow(0, 1, 29), counts); }, {"edges: 29 of them for 29 counts"});
+  expect_error([&] { grouped(-edges, counts); }, {"edges: not increasing"});
+  expect_error([&] { grouped(edges * NAN, counts); }, {"edges: not increasing"});
+  expect_error([&] { grouped(edges, -counts); }, {"counts: not all"});
+  expect_error([&] { grouped(edges, counts * 0.3); }, {"counts: not all"});
+  expect_error([&] { grouped(edges, counts * 0); }, {"counts: fewer than two"});
+  expect_error([&] { grouped(edges.unsqueeze(0), counts); }, {"edges: (1, 30)"});
+  expect_error([&] { grouped(edges, counts, {.components = 1001}); }, {"model.components: 1001: ", "1000"});
 }
 
 }  // namespace
