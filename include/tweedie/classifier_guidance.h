@@ -24,6 +24,7 @@ class Classifier {
   Tensor gradient(const Tensor& x, const Tensor& sigma) const;
 
  protected:
+  static void check_input(const Tensor& x, const Tensor& sigma);
   virtual Tensor do_log_prob(const Tensor& x, const Tensor& sigma) const = 0;
   // By autograd through do_log_prob. A classifier that knows its gradient overrides it.
   virtual Tensor do_gradient(const Tensor& x, const Tensor& sigma) const;

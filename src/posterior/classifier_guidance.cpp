@@ -70,16 +70,6 @@ class ClassifierGuided final : public Denoiser {
   std::shared_ptr<const Classifier> classifier_;
 };
 
-void check_input(const Tensor& x, const Tensor& sigma) {
-  require_real(x, "classifier.x");
-  require_real(sigma, "classifier.sigma");
-  if (x.dim() == 0 || (sigma.dim() != 0 && (sigma.dim() != 1 || sigma.size(0) != x.size(0)))) {
-    throw Error("classifier.sigma",
-                fmt::format("shape {} for x of {}, but () or one value for each row is needed",
-                            to_string(sigma.sizes()), to_string(x.sizes())));
-  }
-}
-
 void check_output(const Tensor& value, const Shape& shape) {
   if (value.sizes() == at::IntArrayRef(shape)) return;
   throw Error("classifier",
@@ -101,6 +91,18 @@ DenoiserPtr classifier_free(double scale, DenoiserPtr unconditional, DenoiserPtr
 DenoiserPtr classifier_guided(double scale, DenoiserPtr prior, std::shared_ptr<const Classifier> classifier) {
   require_scale(scale);
   return std::make_shared<ClassifierGuided>(scale, std::move(prior), std::move(classifier));
+}
+
+void Classifier::check_input(const Tensor& x, const Tensor& sigma) {
+  require_real(x, "classifier.x");
+  require_real(sigma, "classifier.sigma");
+  if (x.dim() == 0 || (sigma.dim() != 0 && (sigma.dim() != 1 || sigma.size(0) != x.size(0)))) {
+    throw Error("classifier.sigma",
+                fmt::format("shape {} for x of {}, but () or one value for each row is needed",
+                            to_string(sigma.sizes()), to_string(x.sizes())));
+  }
+  if (!sigma.gt(0).all().item<bool>())
+    throw Error("classifier.sigma", fmt::format("{}: above 0 is meant", sigma.min().item<double>()));
 }
 
 Tensor Classifier::log_prob(const Tensor& x, const Tensor& sigma) const {

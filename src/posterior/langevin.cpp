@@ -8,10 +8,10 @@
 
 #include "tweedie/langevin_posterior.h"
 
+#include "core/langevin.h"
 #include "core/rows.h"
 #include "core/shape.h"
 #include "posterior/local_posterior.h"
-#include "sampler/langevin.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

@@ -2,7 +2,7 @@
 // x as it is; after the last, x <- D(x; t) if asked.
 #include "tweedie/annealed_langevin.h"
 
-#include "sampler/langevin.h"
+#include "core/langevin.h"
 #include "tweedie/error.h"
 
 #include <ATen/ATen.h>

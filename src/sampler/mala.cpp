@@ -2,7 +2,7 @@
 //   min(1, p_t(x') N(x; x' + step g', 2 step I) / (p_t(x) N(x'; x + step g, 2 step I)))
 #include "tweedie/mala.h"
 
-#include "sampler/langevin.h"
+#include "core/langevin.h"
 #include "tweedie/analytic_prior.h"
 #include "tweedie/error.h"
 

@@ -3,9 +3,9 @@
 // There |g| is each row's own, where Song et al. take the mean over a batch, and |z|^2 is its mean, d.
 #include "tweedie/predictor_corrector.h"
 
+#include "core/langevin.h"
 #include "core/rows.h"
 #include "core/shape.h"
-#include "sampler/langevin.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

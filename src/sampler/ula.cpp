@@ -1,7 +1,7 @@
 // x <- x + step (D(x; t) - x) / t^2 + sqrt(2 step) z
 #include "tweedie/ula.h"
 
-#include "sampler/langevin.h"
+#include "core/langevin.h"
 
 #include <ATen/ATen.h>
 

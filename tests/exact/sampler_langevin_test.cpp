@@ -1,5 +1,5 @@
 // Chains whose invariant law is known: MALA keeps it, ULA is off by a known amount.
-#include "sampler/langevin.h"
+#include "core/langevin.h"
 
 #include "tweedie/gaussian_prior.h"
 #include "tweedie/mala.h"

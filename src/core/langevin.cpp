@@ -1,4 +1,4 @@
-#include "sampler/langevin.h"
+#include "core/langevin.h"
 
 #include "core/rows.h"
 #include "tweedie/error.h"
