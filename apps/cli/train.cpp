@@ -28,8 +28,10 @@ void add_train(CLI::App& app, Shared& shared, Action& action) {
         return 130;
       }
       auto lines =
-          lines_of(outcome.summary, {"data", "weights", "precision", "steps", "images", "loss", "seconds"});
-      lines.push_back("-> " + (context.out / "model.safetensors").string());
+          lines_of(outcome.summary, {"data", "weights", "components", "bic", "precision", "steps", "images",
+                                     "loss", "log_likelihood", "validation_loss", "seconds"});
+      const bool mixture = std::holds_alternative<MixtureFitOptions>(options.model);
+      lines.push_back("-> " + (context.out / (mixture ? "model.toml" : "model.safetensors")).string());
       print(shared, outcome.summary, lines);
       return 0;
     };

@@ -43,7 +43,60 @@ std::string exact(double value) {
 }  // namespace
 
 std::shared_ptr<const Network> network_of(const ModelCard& card) {
-  return make_network(card.network, card.shape, {card.classes, card.outputs});
+  const Shape shape = card.first_stage ? Vae(*card.first_stage, card.shape, {}).latent_shape() : card.shape;
+  return make_network(card.network, shape, {card.classes, card.outputs});
+}
+
+namespace {
+
+// One overload for each family
+Weights arrays(const DiffusionOptions&, const ModelCard& card) {
+  return network_of(card)->initialise(Noise(0));
+}
+Weights arrays(const LatentDiffusionConfig&, const ModelCard& card) {
+  return with_first_stage(network_of(card)->initialise(Noise(0)),
+                          Vae(card.first_stage.value(), card.shape, {}).initialise(Noise(0), {}));
+}
+Weights arrays(const MixtureFitOptions&, const ModelCard&) {
+  throw Error("model.kind", "gaussian-mixture is kept as an analytic prior, model.toml");
+}
+Weights arrays(const VaeOptions& o, const ModelCard& card) {
+  return Vae(o, card.shape, {}).initialise(Noise(0), {});
+}
+Weights arrays(const RealNvpOptions& o, const ModelCard& card) {
+  return make_flow(o, card.shape)->initialise(Noise(0), {});
+}
+Weights arrays(const GlowOptions& o, const ModelCard& card) {
+  return make_flow(o, card.shape)->initialise(Noise(0), {});
+}
+Weights arrays(const EnergyOptions& o, const ModelCard& card) {
+  return EnergyTraining(o, card.shape, {}).initialise(Noise(0), {});
+}
+Weights arrays(const MaskedAutoencoderOptions& o, const ModelCard& card) {
+  return MaskedAutoencoder(o, card.shape, {}).initialise(Noise(0), {});
+}
+Weights arrays(const NoisyClassifierOptions& o, const ModelCard& card) {
+  return NoisyClassifierTraining(o, card.shape, card.classes, card.sigma_data).initialise(Noise(0), {});
+}
+
+}  // namespace
+
+Weights arrays_of(const ModelCard& card) {
+  return std::visit([&](const auto& options) { return arrays(options, card); }, card.model);
+}
+
+Weights with_first_stage(const Weights& weights, const Weights& first_stage) {
+  Weights result = weights;
+  for (size_t i = 0; i < first_stage.size(); ++i)
+    result.add(first_stage_prefix + first_stage.names()[i], first_stage.tensors()[i]);
+  return result;
+}
+
+Weights first_stage_of(const Weights& weights, const ModelCard& card) {
+  Weights result;
+  const Weights like = Vae(card.first_stage.value(), card.shape, {}).initialise(Noise(0), {});
+  for (const std::string& name : like.names()) result.add(name, weights[first_stage_prefix + name]);
+  return result;
 }
 
 void write_model(const std::filesystem::path& path, const Model& model, at::ScalarType dtype) {
@@ -51,7 +104,8 @@ void write_model(const std::filesystem::path& path, const Model& model, at::Scal
   put(file, "", model.weights, dtype);
   file.metadata["format"] = "pt";
   file.metadata["tweedie.model"] = write_fields(model.card);
-  file.metadata["tweedie.flops"] = exact(network_of(model.card)->flops());
+  if (takes_network(model.card.model))
+    file.metadata["tweedie.flops"] = exact(network_of(model.card)->flops());
   file.metadata["tweedie.training"] = model.training;
   file.metadata["tweedie.version"] = TWEEDIE_VERSION;
   write_safetensors(path, file);
@@ -63,7 +117,7 @@ Model read_model(const std::filesystem::path& path) {
   Model model;
   model.card = model_card(file.metadata, place);
   model.training = training_of(file.metadata, place);
-  model.weights = take(file, "", network_of(model.card)->initialise(Noise(0)), place);
+  model.weights = take(file, "", arrays_of(model.card), place);
   if (file.tensors.size() != model.weights.size()) {
     throw Error(place,
                 fmt::format("{} arrays, but the network has {}", file.tensors.size(), model.weights.size()));

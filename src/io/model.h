@@ -18,9 +18,12 @@ struct ModelCard {
   int64_t outputs = 1;                        // and 2 where it has learned a variance
   Shape shape;                                // of one sample
   double low = -1, high = 1;                  // range of the data
-  double sigma_data = 1;                      // standard deviation of the data
-  std::string data;                           // name of the data set
-  uint64_t data_crc = 0;                      // of its source
+  // Of latent diffusion: the VAE, and the mean and standard deviation of its latents
+  std::optional<VaeOptions> first_stage;
+  double latent_mean = 0, latent_std = 1;
+  double data_mean = 0, sigma_data = 1;  // mean and standard deviation of the data
+  std::string data;                      // name of the data set
+  uint64_t data_crc = 0;                 // of its source
   uint64_t seed = 0;
   int64_t steps = 0;  // of training
 };
@@ -47,8 +50,14 @@ void write_model(const std::filesystem::path& path, const Model& model, at::Scal
 // ours.
 Model read_model(const std::filesystem::path& path);
 
-// What a card's weights belong to
+// What a card's network is; of a model that takes one
 std::shared_ptr<const Network> network_of(const ModelCard& card);
+// The arrays that a card's model has, with any values. Those of the first stage of a latent diffusion model
+// have first_stage_prefix before their names.
+Weights arrays_of(const ModelCard& card);
+inline constexpr const char* first_stage_prefix = "first_stage/";
+Weights with_first_stage(const Weights& weights, const Weights& first_stage);
+Weights first_stage_of(const Weights& weights, const ModelCard& card);
 
 // What training continues from; the file appears whole or not at all.
 struct Checkpoint {

@@ -21,6 +21,12 @@ void fields(FieldVisitor& visit, ModelCard& card) {
   visit(card.seed, {"seed", "of training"});
   visit(card.steps, {"steps", "of training"});
   visit(card.model, {"model", "its family"});
+  visit(card.data_mean, {"data_mean", "mean of the data"});
+  if (std::holds_alternative<LatentDiffusionConfig>(card.model)) {
+    visit(card.first_stage, {"first_stage", "the VAE"});
+    visit(card.latent_mean, {"latent_mean", "of its latents"});
+    visit(card.latent_std, {"latent_std", "of its latents", {.min = 0, .open_min = true}});
+  }
   visit(card.classes, {"classes", "labels that it takes: 0 .. classes - 1", {.min = 0, .max = 1e6}});
   if (!takes_network(card.model)) return;
   visit(card.output, {"output", "what the network computes"});

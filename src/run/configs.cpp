@@ -19,7 +19,7 @@ void fields(FieldVisitor& visit, TrainConfig& o) {
   visit(o.data, {"data", "what to learn from", {.required = true}});
   visit(o.model, {"model", "the family of distributions"});
   if (takes_network(o.model)) visit(o.network, {"network", "what computes"});
-  o.train.has_objective = std::holds_alternative<DiffusionOptions>(o.model);
+  o.train.has_objective = takes_network(o.model);
   visit(o.train, {"train", "how to learn"});
 }
 

@@ -132,7 +132,7 @@ std::string report_of(const Summary& summary) {
 
 Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   const Stopwatch watch;
-  const LoadedPrior model = load_model(request.model.prior, context);
+  const LoadedPrior model = load_drawable(request.model.prior, context);
   SampleConfig sampling = request.model;
   if (model.classes > 0 && sampling.labels.empty() && !request.model.prior.label) {
     for (int64_t k = 0; k < model.classes; ++k) sampling.labels.push_back(k);

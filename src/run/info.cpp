@@ -30,18 +30,21 @@ std::optional<Summary> describe_safetensors(const std::filesystem::path& path, c
   if (file.metadata.count("tweedie.model") > 0) {
     require_checksum(file, place);
     const ModelCard card = model_card(file.metadata, place);
+    const bool has_network = takes_network(card.model);
     std::optional<double> flops = flops_of(file.metadata);
     if (!flops && flops_of_card) flops = flops_of_card(card);
-    if (!flops) return {};
+    if (!flops && has_network) return {};
     summary["kind"] = "model";
-    summary["network"] = std::visit([](const auto& n) { return n.kind; }, card.network);
+    summary["family"] = std::visit([](const auto& m) { return m.kind; }, card.model);
+    if (has_network) summary["network"] = std::visit([](const auto& n) { return n.kind; }, card.network);
     summary["weights"] = numbers_in(file);
     summary["shape"] = card.shape;
     summary["range"] = {card.low, card.high};
     summary["sigma_data"] = card.sigma_data;
     summary["data"] = card.data;
     summary["steps"] = card.steps;
-    summary["flops_per_evaluation"] = *flops;
+    if (card.classes > 0) summary["classes"] = card.classes;
+    if (has_network) summary["flops_per_evaluation"] = *flops;
     summary["model"] = file.metadata.at("tweedie.model");
     summary["training"] = training_of(file.metadata, place);
   } else if (file.metadata.count("tweedie.step") > 0) {

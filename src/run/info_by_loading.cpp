@@ -7,7 +7,9 @@
 namespace tweedie {
 
 Summary info(const std::filesystem::path& file) {
-  const auto flops = [](const ModelCard& card) { return network_of(card)->flops(); };
+  const auto flops = [](const ModelCard& card) {
+    return takes_network(card.model) ? network_of(card)->flops() : 0;
+  };
   if (auto summary = info_by_reading(file, flops)) return *std::move(summary);
   const LoadedPrior prior = load_prior(prior_of(file), RunContext{});
   return {{"command", "info"},

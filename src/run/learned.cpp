@@ -2,6 +2,7 @@
 
 #include "tweedie/classifier_guidance.h"
 #include "tweedie/error.h"
+#include "tweedie/heun.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -9,6 +10,17 @@
 namespace tweedie {
 
 namespace {
+
+DataScale scale_of(const ModelCard& card) {
+  return {card.data_mean, card.sigma_data};
+}
+
+Weights without_first_stage(const Weights& weights, const ModelCard& card) {
+  Weights result;
+  const Weights like = network_of(card)->initialise(Noise(0));
+  for (const std::string& name : like.names()) result.add(name, weights[name]);
+  return result;
+}
 
 // One overload for each family. weights: on the context's device and in its precision
 void complete(const DiffusionOptions&, const ModelCard& card, const Weights& weights, LoadedPrior& prior) {
@@ -22,6 +34,51 @@ void complete(const DiffusionOptions&, const ModelCard& card, const Weights& wei
   if (card.classes > 0)
     prior.given = [=](const Tensor& labels) { return denoiser(predictor.labelled(labels)); };
 }
+
+void complete(const LatentDiffusionConfig&, const ModelCard& card, const Weights& weights,
+              LoadedPrior& prior) {
+  const auto vae = std::make_shared<TrainedVae>(card.first_stage.value(), card.shape, scale_of(card),
+                                                first_stage_of(weights, card).to(at::kCPU, at::kFloat));
+  const LatentSpace space(vae, {card.latent_mean, card.latent_std});
+  const Shape shape = space.shape();
+  const NetworkPredictor predictor(network_of(card), without_first_stage(weights, card));
+  const auto denoisers = [=, output = card.output](const Tensor& labels) -> std::shared_ptr<const Denoiser> {
+    auto of_rows =
+        std::make_shared<NetworkPredictor>(labels.defined() ? predictor.labelled(labels) : predictor);
+    return std::make_shared<NetworkDenoiser>(std::move(of_rows), /*sigma_data=*/1, shape, output);
+  };
+  prior.classes = card.classes;
+  prior.with_sampler = [=, classes = card.classes](std::shared_ptr<const Sampler> sampler,
+                                                   const NoiseSchedule& schedule) {
+    return std::make_shared<LatentDiffusion>(space, denoisers, std::move(sampler), schedule, classes);
+  };
+  constexpr int64_t steps = 18;
+  prior.generative =
+      prior.with_sampler(std::make_shared<Heun>(HeunOptions{}, steps), make_schedule(Karras{}, steps));
+}
+
+void complete(const MixtureFitOptions&, const ModelCard&, const Weights&, LoadedPrior&) {
+}  // never in such a file
+
+void complete(const VaeOptions& o, const ModelCard& card, const Weights& weights, LoadedPrior& prior) {
+  prior.generative = std::make_shared<TrainedVae>(o, card.shape, scale_of(card), weights);
+}
+
+template <class FlowOptionsOfAKind>
+requires(std::is_constructible_v<FlowOptions, FlowOptionsOfAKind>) void complete(const FlowOptionsOfAKind& o,
+                                                                                 const ModelCard& card,
+                                                                                 const Weights& weights,
+                                                                                 LoadedPrior& prior) {
+  prior.generative = std::make_shared<FlowDistribution>(o, card.shape, weights);
+}
+
+void complete(const EnergyOptions& o, const ModelCard& card, const Weights& weights, LoadedPrior& prior) {
+  prior.generative = std::make_shared<EnergyModel>(o, card.shape, scale_of(card), weights);
+}
+
+// Neither has draws.
+void complete(const MaskedAutoencoderOptions&, const ModelCard&, const Weights&, LoadedPrior&) {}
+void complete(const NoisyClassifierOptions&, const ModelCard&, const Weights&, LoadedPrior&) {}
 
 // What a gamma other than 1 does
 std::string caveat(const char* kind, double scale) {
@@ -38,8 +95,22 @@ void guide(const ClassifierFreeConfig& o, LoadedPrior& prior, const RunContext&,
   if (o.scale != 1) prior.warnings.push_back(caveat("cfg", o.scale));
 }
 
-void guide(const ClassifierConfig&, LoadedPrior&, const RunContext&, const std::string& place) {
-  throw Error(place + ".guidance.kind", "classifier");
+void guide(const ClassifierConfig& o, LoadedPrior& prior, const RunContext&, const std::string& place) {
+  const NoisyClassifier classifier = load_classifier(o.model);
+  if (prior.denoiser == nullptr) throw Error(place + ".guidance.kind", "classifier needs a diffusion model");
+  if (classifier.shape() != prior.denoiser->shape())
+    throw Error(place + ".guidance.model", "its rows are of another shape than the prior's");
+  prior.classes = classifier.classes();
+  prior.given = [=, scale = o.scale, of_none = prior.denoiser](const Tensor& labels) {
+    const auto of_label = [&](int64_t label) {
+      return classifier_guided(scale, of_none, std::make_shared<NoisyClassifier>(classifier.labelled(label)));
+    };
+    const auto first = labels[0].item<int64_t>();
+    if (labels.ne(first).any().item<bool>())
+      throw Error("labels", "classifier guidance draws one class at a time");
+    return of_label(first);
+  };
+  if (o.scale != 1) prior.warnings.push_back(caveat("classifier guidance", o.scale));
 }
 
 }  // namespace
@@ -50,10 +121,20 @@ LoadedPrior learned_prior(const ModelCard& card, const Weights& trained, const R
   const Weights weights = trained.to(context.device, bf16 ? at::kBFloat16 : at::kFloat);
   limit_kept_memory(context.memory);
   LoadedPrior result;
-  std::visit([&](const auto& options) { complete(options, card, weights, result); }, card.model);
+  const bool of_network = takes_network(card.model);  // the others compute in float32 on the CPU
+  std::visit([&](const auto& options) { complete(options, card, of_network ? weights : trained, result); },
+             card.model);
   result.low = card.low;
   result.high = card.high;
   return result;
+}
+
+NoisyClassifier load_classifier(const std::filesystem::path& file) {
+  const Model model = read_model(file);
+  const auto* options = std::get_if<NoisyClassifierOptions>(&model.card.model);
+  if (options == nullptr)
+    throw Error(file.string(), "no classifier; train one with model.kind = \"classifier\"");
+  return {*options, model.card.shape, model.card.classes, model.card.sigma_data, model.weights};
 }
 
 LoadedPrior load_learned(const std::filesystem::path& file, const RunContext& context) {
@@ -69,6 +150,8 @@ void add_condition(const PriorConfig& config, LoadedPrior& prior, const RunConte
   if (config.guidance) std::visit([&](const auto& o) { guide(o, prior, context, place); }, *config.guidance);
   if (!config.label) return;
   if (!prior.given) throw Error(place + ".label", "this model was not trained with classes");
+  if (*config.label >= prior.classes)
+    throw Error(place + ".label", fmt::format("{}: 0 to {} is meant", *config.label, prior.classes - 1));
   prior.denoiser = prior.given(at::full({1}, *config.label, at::kLong));
   prior.description += fmt::format(", label {}", *config.label);
   prior.given = {};

@@ -178,6 +178,13 @@ LoadedPrior load_prior(const PriorConfig& config, const RunContext& context, con
   return prior;
 }
 
+LoadedPrior load_drawable(const PriorConfig& config, const RunContext& context) {
+  LoadedPrior model = load_model(config, context);
+  if (model.denoiser == nullptr && model.generative == nullptr)
+    throw Error(config.model.string(), model.description + ": this family has no draws");
+  return model;
+}
+
 Shape shape_of(const LoadedPrior& model) {
   return model.denoiser != nullptr ? model.denoiser->shape() : model.generative->shape();
 }
@@ -232,7 +239,11 @@ Sampled sample_model(const LoadedPrior& model, const SampleConfig& config, const
   if (!config.labels.empty())
     result.labels = labels.repeat({config.count / cases + 1}).slice(0, 0, config.count);
   if (model.denoiser == nullptr) {
-    result.x = model.generative->sample(config.count, Noise(config.seed), context.threads, result.labels);
+    auto generative = model.generative;
+    if (model.with_sampler && config.sampler.steps)
+      generative = model.with_sampler(make_sampler(config.sampler, *config.sampler.steps),
+                                      make_schedule(config.schedule, *config.sampler.steps));
+    result.x = generative->sample(config.count, Noise(config.seed), context.threads, result.labels);
     return result;
   }
   const int64_t steps = config.sampler.steps.value_or(32);

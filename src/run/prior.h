@@ -19,6 +19,9 @@ struct LoadedPrior {
   int64_t classes = 0;                                // labels that x may have: 0 .. classes - 1; 0: none
   // The denoiser for rows of these labels, (1) or (B) int64; only with classes
   std::function<std::shared_ptr<const Denoiser>(const Tensor& labels)> given;
+  // `generative` with another sampler, where it has one inside
+  std::function<std::shared_ptr<const GenerativeModel>(std::shared_ptr<const Sampler>, const NoiseSchedule&)>
+      with_sampler;
   std::vector<std::string> warnings;
 };
 
@@ -28,6 +31,8 @@ LoadedPrior load_prior(const PriorConfig& config, const RunContext& context,
                        const std::string& place = "prior");
 LoadedPrior load_model(const PriorConfig& config, const RunContext& context,
                        const std::string& place = "prior");
+// Throws Error for a family without draws.
+LoadedPrior load_drawable(const PriorConfig& config, const RunContext& context);
 Shape shape_of(const LoadedPrior& model);
 // A file of (*shape) or (B, *shape) -> (B, *shape) float32 or float64
 Tensor read_rows(const std::filesystem::path& path, const Shape& shape);

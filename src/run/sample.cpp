@@ -17,7 +17,7 @@ namespace tweedie {
 
 Summary sample(const SampleConfig& config, const RunContext& context) {
   const Stopwatch watch;
-  const LoadedPrior prior = load_model(config.prior, context);
+  const LoadedPrior prior = load_drawable(config.prior, context);
   check_labels(prior, config.labels);
   const int64_t steps = config.sampler.steps.value_or(32);
   make_schedule(config.schedule, steps);  // throws before there is a folder

@@ -7,9 +7,9 @@
 #include "io/image.h"
 #include "io/run_folder.h"
 #include "run/learned.h"
+#include "run/lesson.h"
 #include "run/services.h"
 #include "run/train_figure.h"
-#include "tweedie/diffusion.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -38,20 +38,6 @@ std::vector<nlohmann::json> read_log(const std::filesystem::path& path, int64_t 
   return lines;
 }
 
-// What is trained, one overload for each family. Completes the card.
-std::shared_ptr<const Trainable> make_trainable(const DiffusionOptions& options, const TrainConfig& config,
-                                                const Dataset& data, ModelCard& card) {
-  card.output = network_output(config.train.objective);
-  card.outputs = network_outputs(config.train.objective);
-  if (options.conditional) {
-    if (!data.labels.defined()) throw Error("model.conditional", data.name + " has no labels");
-    card.classes = data.labels.max().item<int64_t>() + 1;
-  }
-  if (!(card.sigma_data > 0)) throw Error("data", "all values are equal: there is nothing to learn");
-  return std::make_shared<DiffusionModel>(network_of(card), config.train.objective, card.sigma_data,
-                                          options.label_dropout);
-}
-
 }  // namespace
 
 TrainOutcome train(const TrainConfig& given, const RunContext& context, bool resume) {
@@ -61,20 +47,23 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   const Dataset data = load_dataset(config.data);
   if (data.x.dim() < 2) throw Error(data.name, "a list of numbers; (N, *shape) with N samples is needed");
   const Shape shape(data.x.sizes().begin() + 1, data.x.sizes().end());
+  if (const auto* mixture = std::get_if<MixtureFitOptions>(&config.model)) {
+    if (resume) throw Error("--resume", "EM takes seconds and keeps no checkpoint: leave --resume out");
+    return {fit_mixture_model(*mixture, config, data, context), true};
+  }
   const TrainOptions& options = config.train.options;
   ModelCard card{.model = config.model,
                  .network = config.network,
                  .shape = shape,
                  .low = data.low,
                  .high = data.high,
-                 .sigma_data = config.train.sigma_data.value_or(data.x.std().item<double>()),
                  .data = data.name,
                  .data_crc = data.crc,
                  .seed = config.seed};
-  const auto model =
-      std::visit([&](const auto& o) { return make_trainable(o, config, data, card); }, config.model);
+  const Lesson lesson = make_lesson(config, data, card, context);
+  const std::shared_ptr<const Trainable>& model = lesson.model;
   limit_kept_memory(context.memory);
-  Trainer trainer(model, data.x, data.labels, options, config.seed, context.threads, context.device);
+  Trainer trainer(model, lesson.rows, data.labels, options, config.seed, context.threads, context.device);
   const std::string training = write_fields(config);
 
   const auto checkpoint_path = context.out / "checkpoint.safetensors";
@@ -124,8 +113,8 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
           {{"step", seen.step}, {"validation_loss", seen.loss}, {"validation_loss_by_level", seen.by_level}});
     }
     if (is_preview(progress.done, progress.total))
-      write_preview(context.out, progress.done, learned_prior(card, trainer.result(), context), config.seed,
-                    context);
+      write_preview(context.out, progress.done, learned_prior(card, lesson.whole(trainer.result()), context),
+                    config.seed, context);
     if (seconds - last_save >= config.checkpoint_seconds) {
       save();
       last_save = watch.seconds();
@@ -150,7 +139,7 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   }
   if (finished) {
     card.steps = state.step;
-    write_model(context.out / "model.safetensors", {card, trainer.result(), training},
+    write_model(context.out / "model.safetensors", {card, lesson.whole(trainer.result()), training},
                 config.half ? at::kHalf : at::kFloat);
     TrainingPictures pictures{.title = "Training on " + data.name,
                               .log = log,

@@ -1,0 +1,119 @@
+#include "run/lesson.h"
+
+#include "core/shape.h"
+#include "tweedie/diffusion.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+namespace tweedie {
+
+namespace {
+
+int64_t classes_of(const Dataset& data, const char* field) {
+  if (!data.labels.defined()) throw Error(field, data.name + " has no labels");
+  return data.labels.max().item<int64_t>() + 1;
+}
+
+// Mean and standard deviation of the data, for the card and for the model
+DataScale measured_scale(const Dataset& data, ModelCard& card) {
+  const DataScale scale = data_scale(data.x);
+  card.data_mean = scale.mean;
+  card.sigma_data = scale.std;
+  return scale;
+}
+
+std::shared_ptr<const Trainable> score_model(const TrainConfig& config, ModelCard& card, double sigma_data,
+                                             double label_dropout) {
+  card.output = network_output(config.train.objective);
+  card.outputs = network_outputs(config.train.objective);
+  return std::make_shared<DiffusionModel>(network_of(card), config.train.objective, sigma_data,
+                                          label_dropout);
+}
+
+// One overload for each family
+Lesson lesson(const DiffusionOptions& o, const TrainConfig& config, const Dataset& data, ModelCard& card,
+              const RunContext&) {
+  card.sigma_data = config.train.sigma_data.value_or(data.x.std().item<double>());
+  if (!(card.sigma_data > 0)) throw Error("data", "all values are equal: there is nothing to learn");
+  if (o.conditional) card.classes = classes_of(data, "model.conditional");
+  return {score_model(config, card, card.sigma_data, o.label_dropout), data.x, {}};
+}
+
+Lesson lesson(const LatentDiffusionConfig& o, const TrainConfig& config, const Dataset& data, ModelCard& card,
+              const RunContext& context) {
+  const Model vae = read_model(o.first_stage);
+  const auto* options = std::get_if<VaeOptions>(&vae.card.model);
+  if (options == nullptr) throw Error("model.first_stage", o.first_stage.string() + " is no VAE");
+  if (vae.card.shape != card.shape) {
+    throw Error("model.first_stage",
+                fmt::format("it is of rows of shape {}, but {} has {}", to_string(vae.card.shape), data.name,
+                            to_string(card.shape)));
+  }
+  card.first_stage = *options;
+  card.data_mean = vae.card.data_mean;
+  card.sigma_data = vae.card.sigma_data;
+  if (o.conditional) card.classes = classes_of(data, "model.conditional");
+  const auto trained = std::make_shared<TrainedVae>(*options, card.shape,
+                                                    DataScale{card.data_mean, card.sigma_data}, vae.weights);
+  constexpr int64_t enough = 4096;  // rows to measure the latents on
+  const LatentSpace space =
+      LatentSpace::measure(trained, data.x.slice(0, 0, std::min(enough, data.x.size(0))), context.threads);
+  card.latent_mean = space.scale().mean;
+  card.latent_std = space.scale().std;
+  return {score_model(config, card, config.train.sigma_data.value_or(1), o.label_dropout),
+          space.encode(data.x, context.threads), vae.weights};
+}
+
+Lesson lesson(const MixtureFitOptions&, const TrainConfig&, const Dataset&, ModelCard&, const RunContext&) {
+  throw Error("model.kind", "gaussian-mixture is fitted by EM");
+}
+
+Lesson lesson(const VaeOptions& o, const TrainConfig&, const Dataset& data, ModelCard& card,
+              const RunContext&) {
+  return {std::make_shared<Vae>(o, card.shape, measured_scale(data, card)), data.x, {}};
+}
+
+Lesson lesson(const RealNvpOptions& o, const TrainConfig&, const Dataset& data, ModelCard& card,
+              const RunContext&) {
+  measured_scale(data, card);
+  return {std::make_shared<FlowModel>(o, card.shape), data.x, {}};
+}
+
+Lesson lesson(const GlowOptions& o, const TrainConfig&, const Dataset& data, ModelCard& card,
+              const RunContext&) {
+  measured_scale(data, card);
+  return {std::make_shared<FlowModel>(o, card.shape), data.x, {}};
+}
+
+Lesson lesson(const EnergyOptions& o, const TrainConfig&, const Dataset& data, ModelCard& card,
+              const RunContext&) {
+  return {std::make_shared<EnergyTraining>(o, card.shape, measured_scale(data, card)), data.x, {}};
+}
+
+Lesson lesson(const MaskedAutoencoderOptions& o, const TrainConfig&, const Dataset& data, ModelCard& card,
+              const RunContext&) {
+  return {std::make_shared<MaskedAutoencoder>(o, card.shape, measured_scale(data, card)), data.x, {}};
+}
+
+Lesson lesson(const NoisyClassifierOptions& o, const TrainConfig&, const Dataset& data, ModelCard& card,
+              const RunContext&) {
+  measured_scale(data, card);
+  card.classes = classes_of(data, "model.kind");
+  return {
+      std::make_shared<NoisyClassifierTraining>(o, card.shape, card.classes, card.sigma_data), data.x, {}};
+}
+
+}  // namespace
+
+Weights Lesson::whole(const Weights& trained) const {
+  return first_stage.size() > 0 ? with_first_stage(trained, first_stage) : trained;
+}
+
+Lesson make_lesson(const TrainConfig& config, const Dataset& data, ModelCard& card,
+                   const RunContext& context) {
+  return std::visit([&](const auto& options) { return lesson(options, config, data, card, context); },
+                    config.model);
+}
+
+}  // namespace tweedie
