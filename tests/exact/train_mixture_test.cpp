@@ -338,6 +338,12 @@ TEST(GroupedMixtureFit, SaysWhatIsWrong) {
   expect_error([&] { grouped(-edges, counts); }, {"edges: not increasing"});
   expect_error([&] { grouped(edges * NAN, counts); }, {"edges: not increasing"});
   expect_error([&] { grouped(at::tensor({0.0, open, open}), counts.narrow(0, 0, 2)); }, {"edges: not incr"});
+  // In double precision both edges of the second class are as far from a mean of 0.1.
+  expect_error(
+      [&] {
+        grouped(at::tensor({-1.0, 0.0, 1e-18, 1.0}, at::kDouble), at::tensor({5, 3, 5}));
+      },
+      {"edges: a class is narrower than 1e-10"});
   expect_error([&] { grouped(edges, -counts); }, {"counts: not all"});
   expect_error([&] { grouped(edges, counts * 0.3); }, {"counts: not all"});
   expect_error([&] { grouped(edges, counts * 0); }, {"counts: fewer than two"});
