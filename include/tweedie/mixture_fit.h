@@ -43,9 +43,10 @@ MixtureFit fit_mixture(const Tensor& x, const MixtureFitOptions& options, const 
                        int64_t threads = 0, const Observer& observer = {});
 
 // For numbers of which only the class is known: class i, [edges[i], edges[i + 1]), holds counts[i] of them.
-// edges: (n + 1), increasing; the first may be -infinity and the last infinity. counts: (n), whole numbers
-// >= 0. Both of any real dtype. The likelihood is that of the counts, without the multinomial coefficient;
-// finite outer edges say that nothing was seen beyond them. d = 1, and covariances (K) whatever the option.
+// edges: (n + 1), increasing by more than 1e-10 of the largest; the first may be -infinity and the last
+// infinity. counts: (n), whole numbers >= 0. Both of any real dtype. The likelihood is that of the counts,
+// without the multinomial coefficient; finite outer edges say that nothing was seen beyond them. d = 1, and
+// covariances (K) whatever the option.
 MixtureFit fit_grouped_mixture(const Tensor& edges, const Tensor& counts, const MixtureFitOptions& options,
                                const Noise& noise);
 

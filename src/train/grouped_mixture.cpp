@@ -23,7 +23,8 @@ namespace tweedie {
 namespace {
 
 constexpr int64_t starting_rows = 10'000;
-constexpr double emptied = 1e-8;  // rows: a component with fewer is dropped
+constexpr double emptied = 1e-8;       // rows: a component with fewer is dropped
+constexpr double least_width = 1e-10;  // of a class, over the largest edge: fewer digits of P are left
 
 // The classes that hold anything
 struct Classes {
@@ -32,20 +33,9 @@ struct Classes {
 };
 
 Classes classes_of(const Tensor& edges, const Tensor& counts) {
-  for (const auto& [array, name] : {std::pair{&edges, "edges"}, std::pair{&counts, "counts"}})
-    if (array->dim() != 1 || array->is_complex())
-      throw Error(name, to_string(array->sizes()) + ": a list of numbers is meant");
+  require_classes(edges, counts);
   const int64_t n = counts.size(0);
-  if (n < 2 || edges.size(0) != n + 1)
-    throw Error("edges", std::to_string(edges.size(0)) + " of them for " + std::to_string(n) +
-                             " counts: one more than the counts is meant, for two classes or more");
   const Tensor e = edges.detach().to(at::kCPU, at::kDouble), c = counts.detach().to(at::kCPU, at::kDouble);
-  if (!(e.narrow(0, 1, n) > e.narrow(0, 0, n)).all().item<bool>() ||
-      !e.narrow(0, 1, n - 1).isfinite().all().item<bool>())
-    throw Error("edges", "not increasing: each must be above the one before, and all but the outer finite");
-  require_finite(c, "counts");
-  if (!((c >= 0).logical_and(c == c.floor())).all().item<bool>())
-    throw Error("counts", "not all are whole numbers, 0 or more");
   const Tensor held = (c > 0).nonzero().squeeze(1);
   if (held.size(0) < 2) throw Error("counts", "fewer than two classes hold any: there is nothing to learn");
   return {e.narrow(0, 0, n).index_select(0, held), e.narrow(0, 1, n).index_select(0, held),
@@ -111,6 +101,28 @@ struct GroupedEm {
 };
 
 }  // namespace
+
+void require_classes(const Tensor& edges, const Tensor& counts) {
+  for (const auto& [array, name] : {std::pair{&edges, "edges"}, std::pair{&counts, "counts"}})
+    if (array->dim() != 1 || array->is_complex())
+      throw Error(name, to_string(array->sizes()) + ": a list of numbers is meant");
+  const int64_t n = counts.size(0);
+  if (n < 2 || edges.size(0) != n + 1)
+    throw Error("edges", std::to_string(edges.size(0)) + " of them for " + std::to_string(n) +
+                             " counts: one more than the counts is meant, for two classes or more");
+  const Tensor e = edges.detach().to(at::kCPU, at::kDouble), c = counts.detach().to(at::kCPU, at::kDouble);
+  const Tensor width = e.narrow(0, 1, n) - e.narrow(0, 0, n);
+  if (!(width > 0).all().item<bool>() || !e.narrow(0, 1, n - 1).isfinite().all().item<bool>())
+    throw Error("edges", "not increasing: each must be above the one before, and all but the outer finite");
+  const double largest = e.masked_select(e.isfinite()).abs().max().item<double>();
+  if (!(width > least_width * largest).all().item<bool>())
+    throw Error("edges",
+                "a class is narrower than 1e-10 of the largest edge, too little for double precision: "
+                "shift the origin, join classes, or let an outer edge be infinite");
+  require_finite(c, "counts");
+  if (!((c >= 0).logical_and(c == c.floor())).all().item<bool>())
+    throw Error("counts", "not all are whole numbers, 0 or more");
+}
 
 MixtureFit fit_grouped_mixture(const Tensor& edges, const Tensor& counts, const MixtureFitOptions& options,
                                const Noise& noise) {

@@ -54,13 +54,17 @@ void run_em(const EmSteps& steps, const MixtureFitOptions& options,
   }
 }
 
-double bayes_information(const MixtureFit& fit, double rows) {
+int64_t free_parameters(const MixtureFit& fit) {
   const int64_t k = fit.weights.size(0);
   const int64_t d = fit.means.size(1);
   int64_t each = 1;
   if (fit.covariances.dim() == 2) each = d;
   if (fit.covariances.dim() == 3) each = d * (d + 1) / 2;
-  const auto parameters = static_cast<double>(k - 1 + k * (d + each));
+  return k - 1 + k * (d + each);
+}
+
+double bayes_information(const MixtureFit& fit, double rows) {
+  const auto parameters = static_cast<double>(free_parameters(fit));
   return -2 * rows * fit.log_likelihood.back() + parameters * std::log(rows);
 }
 

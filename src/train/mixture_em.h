@@ -17,6 +17,12 @@ struct EmSteps {
 void run_em(const EmSteps& steps, const MixtureFitOptions& options,
             const std::function<Control(double log_likelihood)>& observe, MixtureFit& fit);
 
+// Throws Error unless these are the classes and counts that fit_grouped_mixture describes
+void require_classes(const Tensor& edges, const Tensor& counts);
+
+// Of the weights, means and covariances together
+int64_t free_parameters(const MixtureFit& fit);
+
 // -2 L + p ln N (Schwarz 1978)
 double bayes_information(const MixtureFit& fit, double rows);
 

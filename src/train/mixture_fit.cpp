@@ -103,13 +103,13 @@ Em::Em(const Tensor& x, const MixtureFitOptions& options, Workers& workers)
   };
   centre_ = at::zeros({d}, at::kDouble);
   centre_ = total([](const Tensor& b) { return b; });
-  const double variance = total([](const Tensor& b) { return b.square(); }).mean().item<double>();
-  if (!std::isfinite(variance)) throw Error("data", "its variance is beyond double precision: rescale it");
-  // The mean of equal numbers may be off by a rounding.
-  const double rounding = 1e-15 * centre_.abs().max().item<double>();
-  if (variance <= rounding * rounding)
+  const Tensor variances = total([](const Tensor& b) { return b.square(); });
+  // The mean of equal numbers may be off by a few roundings.
+  if (!(variances.sqrt() > 1e-14 * centre_.abs()).any().item<bool>())
     throw Error("data", "every row is the same: there is nothing to learn");
-  floor_ = options.covariance_floor * variance;
+  floor_ = options.covariance_floor * variances.mean().item<double>();
+  if (!(floor_ > 1e-290 && floor_ < 1e290))
+    throw Error("data", "its variance is beyond double precision: rescale it");
 }
 
 // Deviations (n, d): their mean square, as a covariance
@@ -198,10 +198,12 @@ Components Em::start(int64_t k, Noise noise) const {
 
 // One block of rows (B, d). Responsibilities are (K, B), from logarithms.
 Sums Em::expect(const Components& c, const Tensor& x) const {
-  Tensor y, square, distance;  // (K, B): (x - m)^T Sigma^-1 (x - m)
+  Tensor y;         // (K, d, B): x - m, whose long axis is last
+  Tensor square;    // (B, d) or (B, 1)
+  Tensor distance;  // (K, B): (x - m)^T Sigma^-1 (x - m)
   if (full()) {
-    y = x.unsqueeze(0) - c.means.unsqueeze(1);
-    distance = at::bmm(y, c.root).square_().sum(2);
+    y = x.t().contiguous().unsqueeze(0) - c.means.unsqueeze(2);
+    distance = at::bmm(c.root.transpose(1, 2), y).square_().sum(1);
   } else {
     const bool diagonal = options_.covariance == Covariance::diagonal;
     const Tensor inverse = diagonal ? c.root : c.root.unsqueeze(1);
@@ -214,9 +216,9 @@ Sums Em::expect(const Components& c, const Tensor& x) const {
   const Tensor r = (joint - log_density).exp_();
   Sums sums{r.sum(1), {}, {}, log_density.sum().item<double>()};
   if (full()) {
-    const Tensor ry = y * r.unsqueeze(2);
-    sums.first = ry.sum(1);
-    sums.second = at::bmm(ry.transpose(1, 2), y);
+    const Tensor ry = y * r.unsqueeze(1);
+    sums.first = ry.sum(2);
+    sums.second = at::bmm(ry, y.transpose(1, 2));
   } else {
     sums.first = at::matmul(r, x);
     sums.second = at::matmul(r, square);
@@ -228,7 +230,7 @@ Sums Em::expect(const Components& c, const Tensor& x) const {
 // The E-step: blocks that stay in the cache, in parts whose sums are added in order
 Sums Em::expect(const Components& c) const {
   const int64_t k = c.means.size(0), d = c.means.size(1);
-  const int64_t block = std::clamp<int64_t>((1 << 18) / (full() ? k * d : k + d), 256, 4096);
+  const int64_t block = std::clamp<int64_t>((1 << 16) / (full() ? k * d : k + d), 256, 4096);
   const int64_t most = std::clamp<int64_t>((1 << 24) / c.covariances.numel(), 8, 64);
   const Parts parts(rows(), most, block);
   std::vector<Sums> sums(parts.size());

@@ -204,9 +204,10 @@ TEST(MixtureFitOfRows, SaysWhatIsWrong) {
   expect_error([&] { fit(x, {.iterations = 0}); }, {"model.iterations: 0: "});
   expect_error([&] { fit(x, {.tolerance = std::nan("")}); }, {"model.tolerance: nan: "});
   expect_error([&] { fit(x, {.restarts = 0}); }, {"model.restarts: 0: "});
-  expect_error([&] { fit(at::full({5, 2}, 0.1), {}); }, {"data: every row is the same"});
+  expect_error([&] { fit(at::full({60'000, 2}, 0.1), {}); }, {"data: every row is the same"});
   expect_error([&] { fit(x * at::tensor({1.0, NAN}, at::kDouble), {}); }, {"data: ", "NaN"});
   expect_error([&] { fit(x * 1e200, {}); }, {"data: ", "rescale"});
+  expect_error([&] { fit(x * 1e-150, {}); }, {"data: ", "rescale"});
   expect_error([&] { fit(x[0], {}); }, {"data: (2,)"});
   expect_error([&] { fit(x.to(at::kLong), {}); }, {"data: "});
 }
@@ -298,8 +299,8 @@ TEST(GroupedMixtureFit, AgreesWithRowsAsTheClassesShrink) {
   EXPECT_GT(difference(1), 1e-3);
 }
 
-// Coarse classes, a third of them open: within 4.5 standard errors of the truth, which the midpoints'
-// variance, too large by width^2 / 12 (Sheppard), is not. 1e5 numbers of one normal.
+// Coarse classes, a third of them open: within 4.5 standard errors of the truth, which the variance of the
+// midpoints is not. 1e5 numbers of one normal.
 TEST(GroupedMixtureFit, CoarseClassesDoNotBiasTheVariance) {
   const int64_t n = 100'000;
   const Tensor x = normal({n}, 4);
@@ -307,23 +308,42 @@ TEST(GroupedMixtureFit, CoarseClassesDoNotBiasTheVariance) {
   const Tensor edges = at::tensor({-open, -3.0, -1.5, 0.0, 1.5, 3.0, open}, at::kDouble);
   const MixtureFit f =
       fit_grouped_mixture(edges, counts_of(x, edges), {.components = 1, .tolerance = 1e-13}, Noise(1));
-  // From the Fisher information of these classes, standard errors are below 1.3 those of the numbers.
-  EXPECT_NEAR(f.means.item<double>(), 0, 4.5 * 1.3 / std::sqrt(n));
-  const double error = 4.5 * 1.3 * std::sqrt(2.0 / n);
+  // By the Fisher information of these classes the standard errors are 1.09 and 1.18 times those of the
+  // numbers themselves.
+  EXPECT_NEAR(f.means.item<double>(), 0, 4.5 * 1.09 / std::sqrt(n));
+  const double error = 4.5 * 1.18 * std::sqrt(2.0 / n);
   EXPECT_NEAR(f.covariances.item<double>(), 1, error);
-  EXPECT_GT(1.5 * 1.5 / 12, error);
+  const Tensor middles = at::arange(-3.75, 4, 1.5, at::kDouble),
+               share = counts_of(x, edges) / static_cast<double>(n);
+  EXPECT_GT((share * middles.square()).sum().item<double>() - 1, error);
   EXPECT_TRUE(f.prior({1}).log_prob(normal({3, 1}, 5)).isfinite().all().item<bool>());
+}
+
+// One number cannot tell mean from variance; any of the best fits will do.
+TEST(GroupedMixtureFit, TwoOpenClassesGiveTheirShares) {
+  const double open = std::numeric_limits<double>::infinity();
+  const Tensor edges = at::tensor({-open, 0.0, open}, at::kDouble), counts = at::tensor({30, 10});
+  const MixtureFit f = fit_grouped_mixture(edges, counts, {.components = 1, .tolerance = 1e-14}, Noise(1));
+  EXPECT_NEAR(phi_cdf(-f.means.item<double>() / f.covariances.sqrt().item<double>()), 0.75, 1e-6);
 }
 
 TEST(GroupedMixtureFit, SaysWhatIsWrong) {
   const Crabs crabs;
   const Tensor edges = crabs.edges, counts = crabs.counts;
+  const double open = std::numeric_limits<double>::infinity();
   const auto grouped = [](const Tensor& e, const Tensor& c, const MixtureFitOptions& o = {}) {
     fit_grouped_mixture(e, c, o, Noise(1));
   };
   expect_error([&] { grouped(edges.narrow(0, 1, 29), counts); }, {"edges: 29 of them for 29 counts"});
   expect_error([&] { grouped(-edges, counts); }, {"edges: not increasing"});
   expect_error([&] { grouped(edges * NAN, counts); }, {"edges: not increasing"});
+  expect_error([&] { grouped(at::tensor({0.0, open, open}), counts.narrow(0, 0, 2)); }, {"edges: not incr"});
+  // In double precision both edges of the second class are as far from a mean of 0.1.
+  expect_error(
+      [&] {
+        grouped(at::tensor({-1.0, 0.0, 1e-18, 1.0}, at::kDouble), at::tensor({5, 3, 5}));
+      },
+      {"edges: a class is narrower than 1e-10"});
   expect_error([&] { grouped(edges, -counts); }, {"counts: not all"});
   expect_error([&] { grouped(edges, counts * 0.3); }, {"counts: not all"});
   expect_error([&] { grouped(edges, counts * 0); }, {"counts: fewer than two"});
