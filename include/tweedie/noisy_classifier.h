@@ -53,6 +53,7 @@ class NoisyClassifier final : public Classifier {
 
   Shape shape() const { return shape_; }
   int64_t classes() const { return classes_; }
+  double sigma_data() const { return sigma_data_; }
   // The same classifier for the condition of another label. Shares all memory.
   NoisyClassifier labelled(int64_t label) const;
 

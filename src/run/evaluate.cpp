@@ -4,6 +4,7 @@
 #include "run/evaluate.h"
 
 #include "core/shape.h"
+#include "core/workers.h"
 #include "io/atomic_file.h"
 #include "io/config.h"
 #include "io/image.h"
@@ -11,8 +12,9 @@
 #include "run/compare_metrics.h"
 #include "run/figures.h"
 #include "run/flow_rows.h"
-#include "run/prior.h"
+#include "run/learned.h"
 #include "tweedie/array_io.h"
+#include "tweedie/memorisation.h"
 #include "tweedie/predictor.h"
 
 #include <ATen/ATen.h>
@@ -93,6 +95,54 @@ void add_distances(const Tensor& draws, const Tensor& data, uint64_t seed, Summa
   summary["rf_fd_ratio"] = summary["rf_fd"].get<double>() / summary["rf_fd_floor"].get<double>();
 }
 
+// Rows in blocks over threads: work(first, last)
+template <class Work>
+void in_blocks(int64_t rows, int64_t threads, Work work) {
+  constexpr int64_t block_rows = 64;
+  Workers workers(threads);
+  workers.for_each((rows + block_rows - 1) / block_rows,
+                   [&](int64_t i) { work(i * block_rows, std::min(rows, (i + 1) * block_rows)); });
+}
+
+// What an independent classifier makes of draws that were asked to be of a class, and of the data itself.
+void add_classes(const std::filesystem::path& file, const Sampled& sampled, const Dataset& data,
+                 const RunContext& context, Summary& summary) {
+  const NoisyClassifier classifier = load_classifier(file);
+  // Next to no noise: what the classifier was shown as clean
+  const Tensor sigma = at::scalar_tensor(classifier.sigma_data() / 1000, at::kDouble);
+  const auto agreement = [&](const Tensor& x, const Tensor& labels) {
+    require_batch_of(x, classifier.shape(), file.string());
+    const Tensor right = at::empty({x.size(0)}, at::kBool);
+    in_blocks(x.size(0), context.threads, [&](int64_t first, int64_t last) {
+      const Tensor seen = classifier.log_probs(x.slice(0, first, last), sigma).argmax(1);
+      right.slice(0, first, last).copy_(seen.eq(labels.slice(0, first, last)));
+    });
+    return right.to(at::kDouble).mean().item<double>();
+  };
+  if (data.labels.defined()) summary["classifier_accuracy"] = agreement(data.x, data.labels);
+  if (!sampled.labels.defined()) return;
+  const double share = agreement(sampled.x, sampled.labels);
+  summary["class_agreement"] = share;
+  summary["class_agreement_standard_error"] =
+      std::sqrt(share * (1 - share) / static_cast<double>(sampled.x.size(0)));
+}
+
+void add_memorisation(const Tensor& draws, const Tensor& held_out, const DataOptions& train,
+                      const RunContext& context, Summary& summary) {
+  const Dataset data = load_dataset(train);
+  require_batch_of(data.x, Shape(draws.sizes().begin() + 1, draws.sizes().end()), data.name);
+  const Memorisation seen = measure_memorisation(draws, data.x, held_out, {.threads = context.threads});
+  const Finding finding = memorisation(seen);
+  summary["memorised_share"] = seen.share;
+  summary["memorised_expected"] = seen.expected;
+  summary["memorised_p_value"] = seen.p_value;
+  summary["memorisation"] = finding.message;
+  for (const MemorisedPair& pair : seen.closest)
+    summary["closest_to_training"].push_back(
+        {{"draw", pair.draw}, {"row", pair.row}, {"distance", pair.distance}});
+  if (finding.status == Finding::Status::fail) summary["warnings"].push_back(finding.message);
+}
+
 // The summary's numbers as a page to read
 std::string report_of(const Summary& summary) {
   std::string text = fmt::format("# {}\n\n{} draws against {} rows of {}.\n\n",
@@ -158,6 +208,8 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
     const Tensor rows = data.x.slice(0, 0, std::min(request.likelihood_rows, data.x.size(0)));
     add_likelihood(model, rows, sampling.seed, context, summary);
   }
+  if (!request.classifier.empty()) add_classes(request.classifier, sampled, data, context, summary);
+  if (request.train) add_memorisation(sampled.x, data.x, *request.train, context, summary);
   write_npy(folder.path("samples.npy"), sampled.x);
   if (sampled.labels.defined()) write_npy(folder.path("labels.npy"), sampled.labels);
   const Figure figure = sample_figure(sampled.x, model.low, model.high, "Draws of " + model.description);
