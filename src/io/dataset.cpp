@@ -1,11 +1,16 @@
 #include "tweedie/dataset.h"
 
 #include "core/shape.h"
-#include "io/array_file.h"
+#include "io/data_source.h"
+#include "io/labels.h"
+#include "io/option_fields.h"
+#include "tweedie/densities.h"
+#include "tweedie/noise.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace tweedie {
@@ -73,45 +78,143 @@ Dataset make_dataset(const ArrayFile& source, const DataOptions& options, const 
   return result;
 }
 
-ArrayFile read_fashion_mnist(const fs::path& folder, const std::string& name) {
-  const fs::path packed = folder / (name + ".gz");
-  std::error_code ignored;
-  if (fs::exists(packed, ignored)) return read_array_file(packed);
-  if (fs::exists(folder / name, ignored)) return read_array_file(folder / name);
-  throw Error(packed.string(),
-              "no such file; Debian's package brings it: apt-get install dataset-fashion-mnist");
+std::optional<Density> density_of(DataKind kind) {
+  constexpr auto first = static_cast<int>(DataKind::eight_gaussians);
+  static_assert(static_cast<int>(DataKind::funnel) - first == static_cast<int>(Density::funnel));
+  static_assert(names(DataKind{}).size() == first + names(Density{}).size());
+  const int index = static_cast<int>(kind) - first;
+  return index < 0 ? std::nullopt : std::optional(static_cast<Density>(index));
 }
 
-Dataset load_fashion_mnist(const DataOptions& options) {
-  const std::string part = options.split == DataSplit::train ? "train" : "t10k";
-  const std::string images = part + "-images-idx3-ubyte";
-  const std::string labels = part + "-labels-idx1-ubyte";
-  const ArrayFile source = read_fashion_mnist(options.folder, images);
-  const ArrayFile classes = read_fashion_mnist(options.folder, labels);
-  const std::string place = (options.folder / images).string();
-  if (source.values.dim() != 3 || source.values.scalar_type() != at::kByte) {
-    throw Error(place,
-                fmt::format("shape {}, but (N, H, W) uint8 is meant", to_string(source.values.sizes())));
-  }
-  if (classes.values.dim() != 1 || classes.values.size(0) != source.values.size(0)) {
-    throw Error((options.folder / labels).string(),
-                fmt::format("shape {}, but one label for each of {} images is meant",
-                            to_string(classes.values.sizes()), source.values.size(0)));
-  }
-  Dataset result = make_dataset(source, options, place);
-  result.labels = classes.values.to(at::kLong);
-  result.name = options.split == DataSplit::train ? "fashion-mnist" : "fashion-mnist-test";
+// Row numbers of a part of what its source does not split: 4 : 1, by one shuffle for good.
+Tensor shuffled_part(int64_t count, DataSplit split) {
+  const std::vector<int64_t> order = Noise(0).stream(Stream::order).permutation(count);
+  const auto first = order.begin() + count * 4 / 5;
+  return split == DataSplit::train ? at::tensor(std::vector<int64_t>(order.begin(), first))
+                                   : at::tensor(std::vector<int64_t>(first, order.end()));
+}
+
+// Neighbours are nearly alike, so they are split in blocks.
+Tensor block_part(int64_t count, DataSplit split) {
+  const Tensor row = at::arange(count), in_train = row.remainder(20) < 16;
+  return row.masked_select(split == DataSplit::train ? in_train : in_train.logical_not());
+}
+
+Dataset part_of(const DataSource& source, const Tensor& rows, const DataOptions& options) {
+  if (rows.numel() == 0)
+    throw Error("data.split", fmt::format("leaves none of {}'s few samples", source.place));
+  DataSource part = source;
+  part.array.values = source.array.values.index_select(0, rows);
+  Dataset result = make_dataset(part.array, options, part.place);
+  if (source.labels.defined()) result.labels = source.labels.index_select(0, rows);
   return result;
+}
+
+Dataset whole(const DataSource& source, const DataOptions& options) {
+  Dataset result = make_dataset(source.array, options, source.place);
+  result.labels = source.labels;
+  return result;
+}
+
+Dataset shuffled(const DataSource& source, const DataOptions& options) {
+  return part_of(source, shuffled_part(source.array.values.size(0), options.split), options);
+}
+
+Dataset draw_density(Density density, const DataOptions& options, const std::string& name) {
+  if (options.count < 1) throw Error("data.count", fmt::format("{}, but >= 1 is meant", options.count));
+  Noise noise = Noise(options.seed).stream(Stream::truth).stream(static_cast<uint64_t>(options.split));
+  const Tensor x = sample(density, options.count, noise).to(at::kFloat).contiguous();
+  return make_dataset({x, {}, crc32_of(view_of(x))}, options, name);
+}
+
+Dataset load_file(const DataOptions& options) {
+  if (options.file.empty()) throw Error("data.file", "is missing; a file or a folder of images is meant");
+  if (options.split == DataSplit::test)
+    throw Error("data.split", "test, but a file is taken whole; give the file of the test samples");
+  if (options.label_column && !options.labels.empty())
+    throw Error("data.label_column", "labels is given too; one of them is meant");
+  const std::string place = options.file.string();
+  DataSource source{read_array_file(options.file), {}, place};
+  Tensor& x = source.array.values;
+  if (options.label_column) {
+    LabelledTable table = take_label_column(x, *options.label_column, place);
+    x = std::move(table.values);
+    source.labels = std::move(table.labels);
+  }
+  if (!options.shape.empty() && x.dim() > 0 && x.numel() > 0) {
+    const bool positive =
+        std::all_of(options.shape.begin(), options.shape.end(), [](int64_t size) { return size >= 1; });
+    const auto each = static_cast<uint64_t>(x.numel() / x.size(0));
+    if (!positive || bytes_of(options.shape, 1, "data.shape") != each) {
+      throw Error("data.shape", fmt::format("{}, but {} has samples of {}", to_string(options.shape), place,
+                                            to_string(x.sizes().slice(1))));
+    }
+    x = x.reshape(with_batch(x.size(0), options.shape));
+  }
+  Dataset result = whole(source, options);
+  if (!options.labels.empty()) {
+    const ArrayFile labels = read_array_file(options.labels);
+    result.labels = checked_labels(labels.values, result.x.size(0), options.labels.string());
+    result.crc = crc32_of(view_of(result.labels), result.crc);
+  }
+  return result;
+}
+
+// What would not be used is a mistake.
+void require_used(const DataOptions& options, const std::string& kind) {
+  const auto refuse = [&](const char* field) {
+    throw Error(std::string("data.") + field,
+                fmt::format("is given, but kind = \"{}\" does not use it", kind));
+  };
+  const bool file = options.kind == DataKind::file, glyphs = options.kind == DataKind::glyphs;
+  const bool mri = options.kind == DataKind::mri;
+  if (!file && !glyphs && !mri && !options.file.empty()) refuse("file");
+  if (!file && !options.labels.empty()) refuse("labels");
+  if (!file && options.label_column) refuse("label_column");
+  if (!file && !options.shape.empty()) refuse("shape");
+  if (!glyphs && !mri && options.size) refuse("size");
+  if ((file || density_of(options.kind)) && options.folder) refuse("folder");
+}
+
+Dataset load(const DataOptions& options, const std::string& name) {
+  switch (options.kind) {
+    case DataKind::file:
+      return load_file(options);
+    case DataKind::fashion_mnist:
+      return whole(read_fashion_mnist(options), options);
+    case DataKind::digits:
+      return shuffled(read_digits(options), options);
+    case DataKind::glyphs:
+      return shuffled(read_glyphs(options), options);
+    case DataKind::faces:
+      return shuffled(read_faces(options), options);
+    case DataKind::mri: {
+      const DataSource source = read_mri(options);
+      return part_of(source, block_part(source.array.values.size(0), options.split), options);
+    }
+    case DataKind::eight_gaussians:
+    case DataKind::grid_gaussians:
+    case DataKind::s_curve:
+    case DataKind::two_moons:
+    case DataKind::rings:
+    case DataKind::spiral:
+    case DataKind::checkerboard:
+    case DataKind::funnel:
+      break;
+  }
+  return draw_density(density_of(options.kind).value(), options, name);
 }
 
 }  // namespace
 
 Dataset load_dataset(const DataOptions& options) {
   require_range(options);
-  if (options.kind == DataKind::fashion_mnist) return load_fashion_mnist(options);
-  if (options.file.empty()) throw Error("data.file", "is missing; a file or a folder of images is meant");
-  Dataset result = make_dataset(read_array_file(options.file), options, options.file.string());
-  result.name = options.file.filename().string();
+  std::string name = names(DataKind{}).at(static_cast<size_t>(options.kind));
+  require_used(options, name);
+  if (options.kind == DataKind::file) name = options.file.filename().string();
+  if (options.split == DataSplit::test) name += "-test";
+  Dataset result = load(options, name);
+  result.name = name;
   return result;
 }
 

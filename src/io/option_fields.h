@@ -4,6 +4,7 @@
 
 #include "core/fields.h"
 #include "tweedie/dataset.h"
+#include "tweedie/density.h"
 #include "tweedie/network.h"
 #include "tweedie/operator_options.h"
 #include "tweedie/predictor.h"
@@ -12,7 +13,11 @@
 namespace tweedie {
 
 constexpr auto names(DataKind) {
-  return std::array{"file", "fashion-mnist"};
+  constexpr std::array files{"file", "fashion-mnist", "digits", "glyphs", "faces", "mri"};
+  constexpr auto densities = names(Density{});
+  std::array<const char*, files.size() + densities.size()> all{};
+  std::copy(densities.begin(), densities.end(), std::copy(files.begin(), files.end(), all.begin()));
+  return all;
 }
 constexpr auto names(DataSplit) {
   return std::array{"train", "test"};
@@ -31,12 +36,20 @@ constexpr auto names(Boundary) {
 }
 
 inline void fields(FieldVisitor& visit, DataOptions& o) {
-  if (!o.file.empty()) o.kind = DataKind::file;
-  visit(o.kind, {"kind", "fashion-mnist, or whatever `file` holds"});
-  visit(o.file, {"file", ".npy, .npz, .csv, IDX (.gz), or a folder of PNG or JPEG; first axis the samples"});
-  visit(o.folder, {"folder", "where the files of fashion-mnist are"});
-  visit(o.split, {"split", "of fashion-mnist"});
-  visit(o.low, {"low", "range of the data; integers are scaled to it (to [-1, 1] when it is not given)"});
+  visit(o.kind, {"kind", "whatever `file` holds, or one of the sets that are known"});
+  visit(o.file, {"file",
+                 ".npy, .npz, .csv, IDX (.gz), or a folder of PNG or JPEG; first axis the samples. glyphs: a "
+                 "font; mri: .nii"});
+  visit(o.folder, {"folder", "where the files of a known set are; glyphs: of fonts"});
+  visit(o.split, {"split", "of a known set"});
+  visit(o.labels, {"labels", "of `file`: (N), whole numbers"});
+  visit(o.label_column, {"label_column", "of `file`: holds the labels; from 0, or -1 the last"});
+  visit(o.shape, {"shape", "of one sample of `file`; as in the file when not given", {.min = 1}});
+  visit(o.count, {"count", "samples of two-dimensional sets", {.min = 1, .max = 1e8}});
+  visit(o.seed, {"seed", "of two-dimensional sets"});
+  visit(o.size, {"size", "pixels of a side; glyphs: 32, mri: 64", {.min = 8, .max = 512}});
+  visit(o.characters, {"characters", "glyphs: first and last code point of each range", {.min = 1}});
+  visit(o.low, {"low", "range of the data; pixels are scaled to it (to [-1, 1] when it is not given)"});
   visit(o.high, {"high", "range of the data"});
 }
 

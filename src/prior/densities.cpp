@@ -1,5 +1,6 @@
 // Curves c(u), u uniform on (0, 1), with isotropic Gaussian thickness: p(x) = int_0^1 N(x; c(u), std^2 I) du,
-// by the midpoint rule.
+// by Gauss's rule of two points on each of many equal pieces of the curve, all of whose weights are the same;
+// for the spiral in v = sqrt(u), in which its points are evenly spread in angle.
 
 #include "tweedie/densities.h"
 
@@ -16,7 +17,7 @@ namespace tweedie {
 namespace {
 
 constexpr double pi = std::numbers::pi;
-constexpr int64_t curve_points = 3000;  // a multiple of the number of pieces of each curve
+constexpr int64_t curve_points = 3000;  // half of them a multiple of the number of each curve's parts
 
 Tensor points(const Tensor& x, const Tensor& y) {
   return at::stack({x, y}, 1);
@@ -49,8 +50,16 @@ Tensor spiral(const Tensor& u) {
   return points(t * t.cos(), t * t.sin()) / 5;
 }
 
-Tensor midpoints() {
-  return (at::arange(curve_points, at::kDouble) + 0.5) / curve_points;
+struct Rule {
+  Tensor u, weights;  // (N) both; the weights sum to 1
+};
+
+Rule rule_of(Density density) {
+  const Tensor piece = at::arange(curve_points / 2, at::kDouble) + 0.5;
+  const double offset = 0.5 / std::sqrt(3.0);
+  const Tensor v = at::cat({piece - offset, piece + offset}) / (curve_points / 2);
+  if (density == Density::spiral) return {v.square(), 2 * v / curve_points};
+  return {v, at::full_like(v, 1.0 / curve_points)};
 }
 
 std::optional<Curve> curve_of(Density density, const Tensor& u) {
@@ -87,9 +96,12 @@ Tensor funnel(int64_t draws, Noise& noise) {
 }  // namespace
 
 std::optional<MixturePrior> mixture_of(Density density) {
-  const auto equal = [](const Tensor& means, double std) {
-    const Tensor weights = at::full({means.size(0)}, 1.0 / static_cast<double>(means.size(0)), at::kDouble);
+  const auto mixture = [](const Tensor& weights, const Tensor& means, double std) {
     return MixturePrior::isotropic(weights, means, at::scalar_tensor(std, at::kDouble));
+  };
+  const auto equal = [&](const Tensor& means, double std) {
+    const auto count = static_cast<double>(means.size(0));
+    return mixture(at::full({means.size(0)}, 1 / count, at::kDouble), means, std);
   };
   if (density == Density::eight_gaussians) {
     const Tensor t = at::arange(8, at::kDouble) * (pi / 4);
@@ -99,9 +111,10 @@ std::optional<MixturePrior> mixture_of(Density density) {
     const Tensor i = at::arange(25, at::kDouble);
     return equal(points(i.remainder(5) - 2, (i / 5).floor() - 2), 0.1);
   }
-  const auto curve = curve_of(density, midpoints());
+  const Rule rule = rule_of(density);
+  const auto curve = curve_of(density, rule.u);
   if (!curve) return {};
-  return equal(curve->points, curve->std);
+  return mixture(rule.weights, curve->points, curve->std);
 }
 
 Tensor sample(Density density, int64_t draws, Noise& noise) {
@@ -128,15 +141,16 @@ Tensor log_prob(Density density, const Tensor& given) {
     const Tensor a = x.select(1, 0), b = x.select(1, 1);
     return -0.5 * (a.square() + a + b.square() * (-a).exp()) - std::log(2 * pi);
   }
-  const auto curve = curve_of(density, midpoints());
+  const Rule rule = rule_of(density);
+  const auto curve = curve_of(density, rule.u);
   if (!curve) return mixture_of(density)->log_prob(x);
   constexpr int64_t block_rows = 256;
   std::vector<Tensor> parts;
   for (const Tensor& rows : x.split(block_rows)) {
     const Tensor squares = at::cdist(rows, curve->points, 2, /*compute_mode=*/2).square_();
-    parts.push_back(squares.mul_(-0.5 / (curve->std * curve->std)).logsumexp(1));
+    parts.push_back(squares.mul_(-0.5 / (curve->std * curve->std)).add_(rule.weights.log()).logsumexp(1));
   }
-  return at::cat(parts) - std::log(2 * pi * curve->std * curve->std * curve_points);
+  return at::cat(parts) - std::log(2 * pi * curve->std * curve->std);
 }
 
 }  // namespace tweedie

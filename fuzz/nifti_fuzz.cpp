@@ -1,0 +1,8 @@
+#include "io/nifti.h"
+
+#include "refuse.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace tweedie;
+  return fuzz::refuse(data, size, [](ByteView input) { parse_nifti(input, "input", fuzz::limit); });
+}
