@@ -1,0 +1,164 @@
+"""Every family of models from outside: trained from one TOML file, killed and resumed to the same bytes, drawn from
+and evaluated; classes, guidance and what is refused."""
+import json, os, pathlib, shutil, time, unittest
+
+from support import Scene, normal, read_npy, tree
+
+DIGITS = pathlib.Path(__file__).resolve().parents[2] / "data/digits"
+POINTS = '[data]\nkind = "two-moons"\ncount = 600\n'
+IMAGES = f'[data]\nkind = "digits"\nfolder = "{DIGITS}"\n'
+MLP = '[network]\nkind = "mlp"\nwidth = 16\ndepth = 1\n'
+UNET = '[network]\nkind = "unet"\nchannels = 8\nmultipliers = [1]\nblocks = 1\n'
+# model, data, network, what is in [train]; the rest is the same for all
+FAMILIES = {
+    "edm": ("", POINTS, MLP, 'objective = "edm"\nvalidation = 0.1\nvalidation_steps = 20\npatience = 50'),
+    "ddpm": ("", POINTS, MLP, 'objective = "ddpm"\nlearn_variance = true\naccumulate = 2'),
+    "ncsn": ("", POINTS, MLP, 'objective = "ncsn"\nweight_decay = 0.01'),
+    "flow-matching": ("", POINTS, MLP, 'objective = "flow-matching"\noptimal_transport = true'),
+    "ism": ("", POINTS, MLP, 'objective = "ism"'),
+    "ssm": ("", POINTS, MLP, 'objective = "ssm"'),
+    "dsm": ("", POINTS, MLP, 'objective = "dsm"\nsigma = 0.3'),
+    "conditional": ("conditional = true", IMAGES, UNET, ""),
+    "classifier": ('kind = "classifier"\nwidth = 16\ndepth = 2', IMAGES, "", ""),
+    "vae": ('kind = "vae"\nwidth = 16\ndepth = 1', POINTS, "", ""),
+    "features": ('kind = "vae"\narchitecture = "feature-map"\nlatent = 2\nchannels = 8\nhalvings = 1', IMAGES, "", ""),
+    "latent-diffusion": ('kind = "latent-diffusion"\nfirst_stage = "features/model.safetensors"\nconditional = true',
+                         IMAGES, UNET, ""),
+    "real-nvp": ('kind = "real-nvp"\nlayers = 2\nwidth = 16', POINTS, "", ""),
+    "glow": ('kind = "glow"\nlevels = 1\nsteps = 2\nwidth = 8', IMAGES, "", ""),
+    "energy": ('kind = "energy"\nwidth = 16\ndepth = 1\nchains = 128\nlangevin_steps = 3\nsampler_steps = 20', POINTS, "", ""),
+    "masked-autoencoder": ('kind = "masked-autoencoder"\npatch = 4\nwidth = 16\ndepth = 1\ndecoder_width = 8\ndecoder_depth = 1',
+                           IMAGES, "", ""),
+}
+WITHOUT_DRAWS = {"classifier", "masked-autoencoder"}
+
+
+def config(family):
+    model, data, network, train = FAMILIES[family]
+    return (f"seed = 1\ncheckpoint_seconds = 0.0\n{data}[model]\n{model}\n{network}"
+            f"[train]\nsteps = 60\nbatch = 64\nwarmup_steps = 5\n{train}\n")
+
+
+class Families(Scene):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.write({f"{family}.toml": config(family) for family in FAMILIES})
+        for family in FAMILIES:  # the features come before what is built on them
+            cls.tweedie("train", f"{family}.toml", "--out", family)
+
+    def model(self, run):
+        return (self.folder / run / "model.safetensors").read_bytes()
+
+    def test_killed_and_resumed_each_gives_the_same_bytes(self):
+        for family in FAMILIES:
+            with self.subTest(family):
+                run, log = f"killed-{family}", self.folder / f"killed-{family}/log.jsonl"
+                process = self.start("train", f"{family}.toml", "--out", run, "--threads", 1)
+                until = time.monotonic() + 60
+                while process.poll() is None and not (log.exists() and log.stat().st_size > 0):
+                    self.assertLess(time.monotonic(), until)
+                    time.sleep(0.002)
+                process.kill()
+                process.communicate()
+                self.tweedie("train", f"{family}.toml", "--out", run, "--resume")
+                self.assertEqual(self.model(run), self.model(family))
+
+    def test_draws_are_the_same_on_any_number_of_threads(self):
+        for family in FAMILIES.keys() - WITHOUT_DRAWS:
+            with self.subTest(family):
+                drawn = []
+                for threads in (1, 2):
+                    self.tweedie("sample", f"{family}/model.safetensors", "--count", 20, "--steps", 4, "--threads", threads,
+                                 "--out", "draws", "--force")
+                    drawn.append(self.array("draws/samples.npy"))
+                self.assertEqual(drawn[0], drawn[1])
+                self.assertEqual(drawn[0].shape[0], 20)
+
+    def test_evaluate_says_what_kind_of_likelihood_it_is(self):
+        for family, kind in (("edm", "probability-flow"), ("vae", "iwae"), ("real-nvp", "exact"), ("energy", None)):
+            with self.subTest(family):
+                self.tweedie("evaluate", f"{family}/model.safetensors", f"{family}.toml", "--set", 'data.split="test"',
+                             "--train", f"{family}.toml", "--count", 200, "--steps", 4, "--likelihood-rows", 8, "--out",
+                             "evaluated", "--force")
+                summary = self.summary("evaluated")
+                self.assertEqual(summary.get("log_likelihood_kind"), kind)
+                for key in ("sliced_wasserstein", "sliced_wasserstein_floor", "mmd", "c2st", "memorised_share"):
+                    self.assertIsInstance(summary[key], float, key)
+                self.assertIn("sliced_wasserstein", (self.folder / "evaluated/report.md").read_text())
+
+    def test_a_mixture_is_an_analytic_prior(self):
+        self.write({"mixture.toml": f'seed = 1\n{POINTS}[model]\nkind = "gaussian-mixture"\nmax_components = 6\n'})
+        self.tweedie("train", "mixture.toml", "--out", "mixture")
+        summary = self.summary("mixture")
+        self.assertGreater(summary["components"], 1)
+        for run in ("mixture", "mixture-again"):
+            self.tweedie("train", "mixture.toml", "--out", run, "--force", "--threads", 1)
+        self.assertEqual(self.array("mixture/means.npy"), self.array("mixture-again/means.npy"))
+        self.tweedie("evaluate", "mixture/model.toml", "mixture.toml", "--count", 200, "--out", "of-mixture")
+        self.assertEqual(self.summary("of-mixture")["log_likelihood_kind"], "exact")
+
+    # Classes
+
+    def test_classes_are_drawn_in_turn_and_judged_by_another_model(self):
+        self.tweedie("evaluate", "conditional/model.safetensors", "conditional.toml", "--set", 'data.split="test"', "--count", 60,
+                     "--steps", 4, "--classifier", "classifier/model.safetensors", "--likelihood-rows", 0, "--out", "judged")
+        summary = self.summary("judged")
+        self.assertEqual(self.array("judged/labels.npy").values[:12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
+        self.assertTrue(0 <= summary["class_agreement"] <= 1 and summary["classifier_accuracy"] > 0.15)
+
+    def test_guidance_other_than_one_says_what_it_samples(self):
+        draws = {}
+        for name, flags in (("none", []), ("one", ["--class", 3, "--guidance", 1]), ("class", ["--class", 3]),
+                            ("two", ["--class", 3, "--guidance", 2])):
+            self.tweedie("sample", "conditional/model.safetensors", "--count", 4, "--steps", 4, "--out", f"g-{name}", *flags)
+            draws[name] = self.array(f"g-{name}/samples.npy").values
+            warned = any("samples neither p(x | label) nor" in text for text in self.summary(f"g-{name}")["warnings"])
+            self.assertEqual(warned, name == "two")
+        self.assertEqual(draws["one"], draws["class"])
+        self.assertEqual(len({tuple(v) for v in draws.values()}), 3)
+        self.tweedie("sample", "conditional/model.safetensors", "--class", 3, "--count", 4, "--steps", 4, "--out", "g-classifier",
+                     "--set", 'prior.guidance.kind="classifier"', "--set", 'prior.guidance.model="classifier/model.safetensors"')
+        self.assertNotEqual(self.array("g-classifier/samples.npy").values, draws["class"])
+
+    def test_a_label_is_a_condition_of_a_prior(self):
+        self.write({"measure.toml": f'seed = 1\n[measurement]\ncount = 2\n[measurement.data]\n{IMAGES[7:]}'
+                                    '[measurement.operator]\nkind = "downsample"\n[measurement.noise]\nkind = "gaussian"\nstd = 0.3\n',
+                    "infer.toml": 'seed = 1\n[prior]\nmodel = "conditional/model.safetensors"\nlabel = 4\n[measurement]\nrun = "y"\n'
+                                  '[method]\nkind = "mmps"\nsteps = 3\ndraws = 2\n'})
+        self.tweedie("measure", "measure.toml", "--out", "y")
+        self.tweedie("infer", "infer.toml", "--out", "given-4")
+        self.tweedie("infer", "infer.toml", "--set", "prior.label=5", "--out", "given-5")
+        self.assertNotEqual(self.array("given-4/samples.npy"), self.array("given-5/samples.npy"))
+
+    def test_what_a_family_cannot_do_is_refused_in_one_line(self):
+        before = tree(self.folder)
+        for words, arguments in (
+                (["vae", "no denoiser"], ["denoise", "vae/model.safetensors", "vae.npy", "--sigma", 1]),
+                (["no draws"], ["sample", "classifier/model.safetensors"]),
+                (["not trained with classes"], ["sample", "edm/model.safetensors", "--class", 1]),
+                (["labels", "11", "0 to 9"], ["sample", "conditional/model.safetensors", "--class", 11]),
+                (["variance", "not learned"], ["sample", "edm/model.safetensors", "--sampler", "ddpm", "--set",
+                                               'sampler.variance="learned"']),
+                (["objective"], ["train", "vae.toml", "--set", 'train.objective="edm"']),
+                (["conditional", "no labels"], ["train", "edm.toml", "--set", "model.conditional=true"]),
+                (["patience", "validation"], ["train", "ncsn.toml", "--set", "train.patience=3"]),
+        ):
+            with self.subTest(words=words):
+                error = self.refused(*arguments, "--out", "refused")
+                for word in words:
+                    self.assertIn(word, error)
+                shutil.rmtree(self.folder / "refused", ignore_errors=True)
+        self.assertEqual(tree(self.folder).keys(), before.keys())
+
+    def test_learned_variance_is_another_walk(self):
+        draws = []
+        for variance in ("small", "large", "learned"):
+            self.tweedie("sample", "ddpm/model.safetensors", "--count", 5, "--steps", 5, "--sampler", "ddpm", "--set",
+                         f'sampler.variance="{variance}"', "--out", "walk", "--force")
+            draws.append(tuple(self.array("walk/samples.npy").values))
+        self.assertEqual(len(set(draws)), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
