@@ -19,7 +19,7 @@ FAMILIES = {
     "ssm": ("", POINTS, MLP, 'objective = "ssm"'),
     "dsm": ("", POINTS, MLP, 'objective = "dsm"\nsigma = 0.3'),
     "conditional": ("conditional = true", IMAGES, UNET, ""),
-    "classifier": ('kind = "classifier"\nwidth = 16\ndepth = 2', IMAGES, "", ""),
+    "classifier": ('kind = "classifier"\nwidth = 16\ndepth = 2\nclean_fraction = 0.5', IMAGES, "", "learning_rate = 0.01"),
     "vae": ('kind = "vae"\nwidth = 16\ndepth = 1', POINTS, "", ""),
     "features": ('kind = "vae"\narchitecture = "feature-map"\nlatent = 2\nchannels = 8\nhalvings = 1', IMAGES, "", ""),
     "latent-diffusion": ('kind = "latent-diffusion"\nfirst_stage = "features/model.safetensors"\nconditional = true',

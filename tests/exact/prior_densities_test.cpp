@@ -50,7 +50,8 @@ double funnel_in_the_square() {
 
 TEST_P(EveryDensity, IntegratesToOneAndIsTheLawOfItsSamples) {
   const Tensor probability = cell_probabilities(density);
-  EXPECT_NEAR(probability.sum().item<double>(), density == Density::funnel ? funnel_in_the_square() : 1, 2e-3);
+  EXPECT_NEAR(probability.sum().item<double>(), density == Density::funnel ? funnel_in_the_square() : 1,
+              2e-3);
   const int64_t n = 20000;
   Noise noise(3);
   const Tensor x = sample(density, n, noise);
