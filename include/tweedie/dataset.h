@@ -1,6 +1,7 @@
 #pragma once
 // Samples to learn from, all in one float32 array.
 
+#include "tweedie/density.h"
 #include "tweedie/tensor.h"
 
 #include <cstdint>
@@ -63,6 +64,9 @@ struct Dataset {
   std::string name;
   uint32_t crc = 0;  // CRC-32 of the source, to tell whether a later run read the same
 };
+
+// The law that data of this kind are drawn from, where it is known
+std::optional<Density> density_of(DataKind kind);
 
 // Error names the file, or the field as "data.low", and for a missing data set the package that brings it.
 Dataset load_dataset(const DataOptions& options);

@@ -12,7 +12,7 @@ namespace tweedie {
 class DiffusionModel final : public Trainable {
  public:
   // sigma_data: standard deviation of the data, > 0. label_dropout: the share of rows whose label is hidden
-  // in training, so that the network also learns p(x) (Ho and Salimans 2022); in [0, 1]. Throws Error on
+  // in training, so that the network also learns p(x) (Ho and Salimans 2022); in (0, 1). Throws Error on
   // options out of range.
   DiffusionModel(std::shared_ptr<const Network> network, Objective objective, double sigma_data,
                  double label_dropout = 0.1);

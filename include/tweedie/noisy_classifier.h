@@ -54,8 +54,8 @@ class NoisyClassifier final : public Classifier {
   Shape shape() const { return shape_; }
   int64_t classes() const { return classes_; }
   double sigma_data() const { return sigma_data_; }
-  // The same classifier for the condition of another label. Shares all memory.
-  NoisyClassifier labelled(int64_t label) const;
+  // The same classifier for the condition of other labels: (1), of all rows, or (B) int64. Shares all memory.
+  NoisyClassifier labelled(const Tensor& labels) const;
 
   // log p(k | x_sigma = x) of all classes, (B, classes) of x's dtype. x, sigma: as for log_prob()
   Tensor log_probs(const Tensor& x, const Tensor& sigma) const;
@@ -69,7 +69,8 @@ class NoisyClassifier final : public Classifier {
   Tensor all_log_probs(const Tensor& x, const Tensor& sigma) const;
 
   Shape shape_;
-  int64_t classes_, label_;
+  int64_t classes_;
+  Tensor labels_;  // (1) or (B)
   double sigma_data_;
   std::shared_ptr<const Readout> readout_;
   std::shared_ptr<const Weights> weights_;

@@ -65,6 +65,8 @@ struct FlowMatchingObjective {
   Times times = Times::uniform;
   // Tong et al. 2024, Pooladian et al. 2023: noise and data of the rows that are worked on together are
   // paired by the assignment of least squared distance
+  // (16 to 256 of them). The flow is then straighter and still one to the data, for ODE samplers; but D is no
+  // longer E[x_0 | x_sigma].
   bool optimal_transport = false;
   Weighting weighting = Weighting::natural;
 };

@@ -59,13 +59,14 @@ class PredictorDenoiser final : public Denoiser {
 // What a network F of ours computes, for data of standard deviation sigma_data. All of them are one formula,
 //   D(x; sigma) = c_skip x + c_out F(c_in x, c_noise),   c_noise = ln(sigma) / 4,   s = sigma / sigma_data:
 //
-//             c_skip        c_out                  c_in                          what F is trained towards
-//   edm       1 / (1 + s^2)  sigma / sqrt(1 + s^2)  1 / (sigma_data sqrt(1 + s^2))  Karras et al. 2022, table
-//   1 noise     1             -sigma                 the same                      n (Ho et al. 2020) data 0
-//   sigma_data            the same                      x_0 / sigma_data velocity  1 / (1 + s^2) -sigma /
-//   sqrt(1 + s^2)  the same                      Salimans and Ho 2022: -edm flow      1 / (1 + s)   -sigma /
-//   (1 + s)       1 / (sigma_data (1 + s))      n - x_0 / sigma_data (Lipman
-//                                                                                et al. 2023)
+// clang-format off
+//             c_skip       c_out                 c_in                           what F is trained towards
+//   edm       1/(1+s^2)    sigma/sqrt(1+s^2)     1/(sigma_data sqrt(1+s^2))     Karras et al. 2022, table 1
+//   noise     1           -sigma                 as edm                         n (Ho et al. 2020)
+//   data      0            sigma_data            as edm                         x_0/sigma_data
+//   velocity  1/(1+s^2)   -sigma/sqrt(1+s^2)     as edm                         minus that of edm (Salimans, Ho 2022)
+//   flow      1/(1+s)     -sigma/(1+s)           1/(sigma_data (1+s))           n - x_0/sigma_data (Lipman et al. 2023)
+// clang-format on
 // noise, data and velocity are those of the VP path with alpha = 1 / sqrt(1 + s^2) on x / sigma_data.
 enum class NetworkOutput { edm, noise, data, velocity, flow };
 constexpr auto names(NetworkOutput) {

@@ -78,14 +78,6 @@ Dataset make_dataset(const ArrayFile& source, const DataOptions& options, const 
   return result;
 }
 
-std::optional<Density> density_of(DataKind kind) {
-  constexpr auto first = static_cast<int>(DataKind::eight_gaussians);
-  static_assert(static_cast<int>(DataKind::funnel) - first == static_cast<int>(Density::funnel));
-  static_assert(names(DataKind{}).size() == first + names(Density{}).size());
-  const int index = static_cast<int>(kind) - first;
-  return index < 0 ? std::nullopt : std::optional(static_cast<Density>(index));
-}
-
 // Row numbers of a part of what its source does not split: 4 : 1, by one shuffle for good.
 Tensor shuffled_part(int64_t count, DataSplit split) {
   const std::vector<int64_t> order = Noise(0).stream(Stream::order).permutation(count);
@@ -206,6 +198,14 @@ Dataset load(const DataOptions& options, const std::string& name) {
 }
 
 }  // namespace
+
+std::optional<Density> density_of(DataKind kind) {
+  constexpr auto first = static_cast<int>(DataKind::eight_gaussians);
+  static_assert(static_cast<int>(DataKind::funnel) - first == static_cast<int>(Density::funnel));
+  static_assert(names(DataKind{}).size() == first + names(Density{}).size());
+  const int index = static_cast<int>(kind) - first;
+  return index < 0 ? std::nullopt : std::optional(static_cast<Density>(index));
+}
 
 Dataset load_dataset(const DataOptions& options) {
   require_range(options);

@@ -35,8 +35,9 @@ inline void fields(FieldVisitor& visit, MaskedAutoencoderOptions& o) {
 
 inline void fields(FieldVisitor& visit, LatentDiffusionOptions& o) {
   visit(o.conditional, {"conditional", "learn p(z | label) and p(z), from data with labels"});
-  visit(o.label_dropout,
-        {"label_dropout", "share of rows whose label is hidden in training", {.min = 0, .max = 1}});
+  visit(o.label_dropout, {"label_dropout",
+                          "share of rows whose label is hidden in training",
+                          {.min = 0, .max = 1, .open_min = true, .open_max = true}});
 }
 
 }  // namespace tweedie

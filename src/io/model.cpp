@@ -43,6 +43,8 @@ std::string exact(double value) {
 }  // namespace
 
 std::shared_ptr<const Network> network_of(const ModelCard& card) {
+  if (std::holds_alternative<LatentDiffusionConfig>(card.model) && !card.first_stage)
+    throw Error("first_stage", "is missing from the model's card");
   const Shape shape = card.first_stage ? Vae(*card.first_stage, card.shape, {}).latent_shape() : card.shape;
   return make_network(card.network, shape, {card.classes, card.outputs});
 }

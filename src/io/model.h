@@ -16,6 +16,8 @@ struct ModelCard {
   NetworkOutput output = NetworkOutput::edm;  // what it computes,
   int64_t classes = 0;                        // the labels that it takes: 0 .. classes - 1,
   int64_t outputs = 1;                        // and 2 where it has learned a variance
+  bool paired = false;                        // whether data and noise were paired by optimal transport
+  std::optional<double> only_sigma;           // the one noise level that it was trained at
   Shape shape;                                // of one sample
   double low = -1, high = 1;                  // range of the data
   // Of latent diffusion: the VAE, and the mean and standard deviation of its latents

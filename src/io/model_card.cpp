@@ -30,6 +30,8 @@ void fields(FieldVisitor& visit, ModelCard& card) {
   visit(card.classes, {"classes", "labels that it takes: 0 .. classes - 1", {.min = 0, .max = 1e6}});
   if (!takes_network(card.model)) return;
   visit(card.output, {"output", "what the network computes"});
+  visit(card.paired, {"paired", "data and noise were, by optimal transport"});
+  visit(card.only_sigma, {"only_sigma", "the one noise level of training", {.min = 0, .open_min = true}});
   visit(card.outputs, {"outputs", "2 with a variance", {.min = 1, .max = 2}});
   visit(card.network, {"network", "", {.required = true}});
 }
@@ -77,7 +79,11 @@ CheckpointCard checkpoint_card(const Metadata& metadata, const std::string& plac
     Validation seen;
     seen.step = std::strtoll(rest, &rest, 10);
     seen.loss = std::strtod(rest, &rest);
-    while (*rest == ' ') seen.by_level.push_back(std::strtod(rest, &rest));
+    while (*rest == ' ') {
+      const char* before = rest;
+      seen.by_level.push_back(std::strtod(rest, &rest));
+      if (rest == before) throw Error(place, "its validations are not numbers");
+    }
     card.validations.push_back(std::move(seen));
   }
   const std::string names = field(metadata, "tweedie.names", place);

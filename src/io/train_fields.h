@@ -28,8 +28,9 @@ constexpr auto names(Precision) {
 
 inline void fields(FieldVisitor& visit, DiffusionOptions& o) {
   visit(o.conditional, {"conditional", "learn p(x | label) and p(x), from data with labels"});
-  visit(o.label_dropout,
-        {"label_dropout", "share of rows whose label is hidden in training", {.min = 0, .max = 1}});
+  visit(o.label_dropout, {"label_dropout",
+                          "share of rows whose label is hidden in training",
+                          {.min = 0, .max = 1, .open_min = true, .open_max = true}});
 }
 
 template <class WithLevels>

@@ -1,5 +1,5 @@
-// tweedie evaluate: draws from a model against held-out data: distances with what they would be between two
-// sets of the data's own law, the likelihood with its kind, classes, and copies of the training data.
+// tweedie evaluate: draws from a model against held-out data: distances beside those between random splits of
+// draws and data together, the likelihood with its kind, classes, and copies of the training data.
 
 #include "run/evaluate.h"
 
@@ -13,14 +13,18 @@
 #include "run/figures.h"
 #include "run/flow_rows.h"
 #include "run/learned.h"
+#include "run/score_sheet.h"
 #include "tweedie/array_io.h"
+#include "tweedie/densities.h"
 #include "tweedie/memorisation.h"
 #include "tweedie/predictor.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace tweedie {
@@ -73,7 +77,9 @@ void add_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t seed, co
   const double mean = likelihood->nats.mean().item<double>();
   const auto rows = static_cast<double>(likelihood->nats.numel());
   if (!std::isfinite(mean)) {
-    summary["warnings"].push_back("likelihood: a row has density 0 under the model");
+    const bool none = (likelihood->nats == -std::numeric_limits<double>::infinity()).any().item<bool>();
+    summary["warnings"].push_back(none ? "likelihood: a row has density 0 under the model"
+                                       : "likelihood: a row's is not a number");
     return;
   }
   summary["log_likelihood"] = mean;
@@ -105,13 +111,11 @@ void in_blocks(int64_t rows, int64_t threads, Work work) {
 }
 
 // What an independent classifier makes of draws that were asked to be of a class, and of the data itself.
-void add_classes(const std::filesystem::path& file, const Sampled& sampled, const Dataset& data,
+void add_classes(const NoisyClassifier& classifier, const Sampled& sampled, const Dataset& data,
                  const RunContext& context, Summary& summary) {
-  const NoisyClassifier classifier = load_classifier(file);
   // Next to no noise: what the classifier was shown as clean
   const Tensor sigma = at::scalar_tensor(classifier.sigma_data() / 1000, at::kDouble);
   const auto agreement = [&](const Tensor& x, const Tensor& labels) {
-    require_batch_of(x, classifier.shape(), file.string());
     const Tensor right = at::empty({x.size(0)}, at::kBool);
     in_blocks(x.size(0), context.threads, [&](int64_t first, int64_t last) {
       const Tensor seen = classifier.log_probs(x.slice(0, first, last), sigma).argmax(1);
@@ -127,11 +131,16 @@ void add_classes(const std::filesystem::path& file, const Sampled& sampled, cons
       std::sqrt(share * (1 - share) / static_cast<double>(sampled.x.size(0)));
 }
 
-void add_memorisation(const Tensor& draws, const Tensor& held_out, const DataOptions& train,
+void add_memorisation(const Tensor& draws, const Tensor& held_out, const Tensor& train,
                       const RunContext& context, Summary& summary) {
-  const Dataset data = load_dataset(train);
-  require_batch_of(data.x, Shape(draws.sizes().begin() + 1, draws.sizes().end()), data.name);
-  const Memorisation seen = measure_memorisation(draws, data.x, held_out, {.threads = context.threads});
+  const MemorisationOptions options{.threads = context.threads};
+  if (const double least = 1 / options.quantile - 1; static_cast<double>(held_out.size(0)) < least) {
+    summary["memorised_share"] = nullptr;
+    summary["warnings"].push_back(fmt::format(
+        "copies of training rows: {} held-out rows are too few, {} are needed", held_out.size(0), least));
+    return;
+  }
+  const Memorisation seen = measure_memorisation(draws, train, held_out, options);
   const Finding finding = memorisation(seen);
   summary["memorised_share"] = seen.share;
   summary["memorised_expected"] = seen.expected;
@@ -141,6 +150,29 @@ void add_memorisation(const Tensor& draws, const Tensor& held_out, const DataOpt
     summary["closest_to_training"].push_back(
         {{"draw", pair.draw}, {"row", pair.row}, {"distance", pair.distance}});
   if (finding.status == Finding::Status::fail) summary["warnings"].push_back(finding.message);
+}
+
+// Where the data's law is known: its own log-likelihood on these rows, and where it is a mixture, how much
+// the learned denoiser's loss exceeds the exact one's at ten noise levels, with score.png.
+void add_law(const LoadedPrior& model, Density density, const Tensor& data, uint64_t seed, RunFolder& folder,
+             Summary& summary) {
+  summary["log_likelihood_of_the_law"] = log_prob(density, data).mean().item<double>();
+  const auto law = mixture_of(density);
+  if (!law || model.denoiser == nullptr) return;
+  constexpr int64_t rows = 2000;
+  const Tensor u = (at::arange(10, at::kDouble) + 0.5) / 10;
+  const Tensor sigma =
+      (std::numbers::sqrt2 * at::erfinv(2 * u - 1) * 1.2 - 1.2).exp();  // EDM's own, by tenths
+  const std::vector<double> levels(sigma.data_ptr<double>(), sigma.data_ptr<double>() + 10);
+  const auto excess =
+      excess_denoising_loss(*model.denoiser, *law, data.slice(0, 0, std::min(rows, data.size(0))), levels,
+                            Noise(seed).stream(Stream::metric));
+  summary["excess_loss_sigma"] = levels;
+  summary["excess_loss"] = excess;
+  summary["excess_loss_largest"] = *std::max_element(excess.begin(), excess.end());
+  const Figure sheet =
+      score_sheet(*model.denoiser, *law, {levels[1], levels[5], levels[8]}, "Scores of " + model.description);
+  write_png(folder.path("score.png"), sheet.image);
 }
 
 // The summary's numbers as a page to read
@@ -165,6 +197,9 @@ std::string report_of(const Summary& summary) {
   row("c2st", "c2st_p_value", "accuracy of a classifier of draws and data, 0.5 when equal; p value");
   row("log_likelihood", "log_likelihood_standard_error",
       "nats a row, mean over held-out rows; standard error");
+  row("log_likelihood_of_the_law", "", "of the law that the data are drawn from, on the same data");
+  row("excess_loss_largest", "",
+      "denoising loss beyond the least possible, over it, at the worst of ten levels");
   row("bits_per_dimension", "", "the same in bits, of a density");
   row("classifier_accuracy", "", "of the independent classifier on the data itself");
   row("class_agreement", "class_agreement_standard_error",
@@ -184,13 +219,27 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   const Stopwatch watch;
   const LoadedPrior model = load_drawable(request.model.prior, context);
   SampleConfig sampling = request.model;
-  if (model.classes > 0 && sampling.labels.empty() && !request.model.prior.label) {
-    for (int64_t k = 0; k < model.classes; ++k) sampling.labels.push_back(k);
-  }
-  check_labels(model, sampling.labels);
+  // All that can be refused is, before anything is drawn.
   const Dataset data = load_dataset(request.data);
   require_batch_of(data.x, shape_of(model), data.name);
   if (data.x.size(0) < 2) throw Error(data.name, "one row; at least 2 are needed");
+  const Tensor order = at::tensor(Noise(sampling.seed).stream(Stream::order).permutation(data.x.size(0)));
+  // The classes of a conditional model are those of the data, as often.
+  if (model.classes > 0 && sampling.labels.empty() && !request.model.prior.label && data.labels.defined()) {
+    const Tensor labels = data.labels.index_select(0, order).slice(0, 0, sampling.count).contiguous();
+    sampling.labels.assign(labels.data_ptr<int64_t>(), labels.data_ptr<int64_t>() + labels.numel());
+  }
+  check_labels(model, sampling.labels);
+  std::optional<NoisyClassifier> classifier;
+  if (!request.classifier.empty()) {
+    classifier.emplace(load_classifier(request.classifier));
+    require_batch_of(data.x, classifier->shape(), request.classifier.string());
+  }
+  std::optional<Dataset> train;
+  if (request.train) {
+    train = load_dataset(*request.train);
+    require_batch_of(train->x, shape_of(model), train->name);
+  }
   RunFolder folder(context.out, context.force);
   const Sampled sampled = sample_model(model, sampling, context);
   require_finite(sampled.x, "the model's draws");
@@ -205,11 +254,14 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   for (const std::string& warning : model.warnings) summary["warnings"].push_back(warning);
   add_distances(sampled.x, data.x, sampling.seed, summary);
   if (request.likelihood_rows > 0) {
-    const Tensor rows = data.x.slice(0, 0, std::min(request.likelihood_rows, data.x.size(0)));
+    const Tensor rows =
+        data.x.index_select(0, order).slice(0, 0, std::min(request.likelihood_rows, data.x.size(0)));
     add_likelihood(model, rows, sampling.seed, context, summary);
   }
-  if (!request.classifier.empty()) add_classes(request.classifier, sampled, data, context, summary);
-  if (request.train) add_memorisation(sampled.x, data.x, *request.train, context, summary);
+  if (const auto density = density_of(request.data.kind))
+    add_law(model, *density, data.x, sampling.seed, folder, summary);
+  if (classifier) add_classes(*classifier, sampled, data, context, summary);
+  if (train) add_memorisation(sampled.x, data.x, train->x, context, summary);
   write_npy(folder.path("samples.npy"), sampled.x);
   if (sampled.labels.defined()) write_npy(folder.path("labels.npy"), sampled.labels);
   const Figure figure = sample_figure(sampled.x, model.low, model.high, "Draws of " + model.description);

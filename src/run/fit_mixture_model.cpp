@@ -26,7 +26,13 @@ Summary fit_mixture_model(const MixtureFitOptions& options, const TrainConfig& c
                           const RunContext& context) {
   const Stopwatch watch;
   RunFolder folder(context.out, context.force);
-  const MixtureFit fit = fit_mixture(data.x, options, Noise(config.seed), context.threads, context.observer);
+  bool stopped = false;
+  const Observer observer = [&](const Progress& progress) {
+    stopped = context.observer && context.observer(progress) == Control::stop;
+    return stopped ? Control::stop : Control::proceed;
+  };
+  const MixtureFit fit = fit_mixture(data.x, options, Noise(config.seed), context.threads, observer);
+  if (stopped) throw Interrupted{};
   const Shape shape(data.x.sizes().begin() + 1, data.x.sizes().end());
   const int64_t k = fit.weights.numel();
   const auto of_components = [&](const Tensor& t) {

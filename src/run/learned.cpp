@@ -30,6 +30,18 @@ void complete(const DiffusionOptions&, const ModelCard& card, const Weights& wei
   };
   const NetworkPredictor predictor(network_of(card), weights);
   prior.denoiser = denoiser(predictor);
+  if (card.paired) {
+    prior.warnings.push_back(
+        "trained on pairs of data and noise: its flow is that of the ODE samplers, but its D is not E[x_0 | "
+        "x_sigma], which "
+        "stochastic samplers and posteriors need");
+  }
+  if (card.only_sigma) {
+    prior.warnings.push_back(
+        fmt::format("trained at the one noise level {}: only Langevin samplers whose schedule ends there are "
+                    "meant for it",
+                    *card.only_sigma));
+  }
   prior.classes = card.classes;
   if (card.classes > 0)
     prior.given = [=](const Tensor& labels) { return denoiser(predictor.labelled(labels)); };
@@ -52,7 +64,7 @@ void complete(const LatentDiffusionConfig&, const ModelCard& card, const Weights
                                                    const NoiseSchedule& schedule) {
     return std::make_shared<LatentDiffusion>(space, denoisers, std::move(sampler), schedule, classes);
   };
-  constexpr int64_t steps = 18;
+  constexpr int64_t steps = 32;
   prior.generative =
       prior.with_sampler(std::make_shared<Heun>(HeunOptions{}, steps), make_schedule(Karras{}, steps));
 }
@@ -102,13 +114,7 @@ void guide(const ClassifierConfig& o, LoadedPrior& prior, const RunContext&, con
     throw Error(place + ".guidance.model", "its rows are of another shape than the prior's");
   prior.classes = classifier.classes();
   prior.given = [=, scale = o.scale, of_none = prior.denoiser](const Tensor& labels) {
-    const auto of_label = [&](int64_t label) {
-      return classifier_guided(scale, of_none, std::make_shared<NoisyClassifier>(classifier.labelled(label)));
-    };
-    const auto first = labels[0].item<int64_t>();
-    if (labels.ne(first).any().item<bool>())
-      throw Error("labels", "classifier guidance draws one class at a time");
-    return of_label(first);
+    return classifier_guided(scale, of_none, std::make_shared<NoisyClassifier>(classifier.labelled(labels)));
   };
   if (o.scale != 1) prior.warnings.push_back(caveat("classifier guidance", o.scale));
 }

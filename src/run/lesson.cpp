@@ -1,6 +1,7 @@
 #include "run/lesson.h"
 
 #include "core/shape.h"
+#include "io/bytes.h"
 #include "tweedie/diffusion.h"
 
 #include <ATen/ATen.h>
@@ -27,6 +28,15 @@ std::shared_ptr<const Trainable> score_model(const TrainConfig& config, ModelCar
                                              double label_dropout) {
   card.output = network_output(config.train.objective);
   card.outputs = network_outputs(config.train.objective);
+  if (const auto* flow = std::get_if<FlowMatchingObjective>(&config.train.objective)) {
+    card.paired = flow->optimal_transport;
+    if (card.paired && card.classes > 0) {
+      throw Error("train.optimal_transport",
+                  "pairs would be made across labels, so that the noise of a label is not N(0, I); not with "
+                  "model.conditional");
+    }
+  }
+  if (const auto* dsm = std::get_if<DsmObjective>(&config.train.objective)) card.only_sigma = dsm->sigma;
   return std::make_shared<DiffusionModel>(network_of(card), config.train.objective, sigma_data,
                                           label_dropout);
 }
@@ -61,8 +71,10 @@ Lesson lesson(const LatentDiffusionConfig& o, const TrainConfig& config, const D
       LatentSpace::measure(trained, data.x.slice(0, 0, std::min(enough, data.x.size(0))), context.threads);
   card.latent_mean = space.scale().mean;
   card.latent_std = space.scale().std;
-  return {score_model(config, card, config.train.sigma_data.value_or(1), o.label_dropout),
-          space.encode(data.x, context.threads), vae.weights};
+  if (config.train.sigma_data)
+    throw Error("train.sigma_data", "latents have standard deviation 1; leave it out");
+  return {score_model(config, card, /*sigma_data=*/1, o.label_dropout), space.encode(data.x, context.threads),
+          vae.weights, crc32_of(read_bytes(o.first_stage))};
 }
 
 Lesson lesson(const MixtureFitOptions&, const TrainConfig&, const Dataset&, ModelCard&, const RunContext&) {
@@ -86,8 +98,11 @@ Lesson lesson(const GlowOptions& o, const TrainConfig&, const Dataset& data, Mod
   return {std::make_shared<FlowModel>(o, card.shape), data.x, {}};
 }
 
-Lesson lesson(const EnergyOptions& o, const TrainConfig&, const Dataset& data, ModelCard& card,
+Lesson lesson(const EnergyOptions& o, const TrainConfig& config, const Dataset& data, ModelCard& card,
               const RunContext&) {
+  if (config.train.options.patience)
+    throw Error("train.patience",
+                "the loss of an energy measures no progress, so that nothing can be stopped by it");
   return {std::make_shared<EnergyTraining>(o, card.shape, measured_scale(data, card)), data.x, {}};
 }
 

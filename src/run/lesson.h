@@ -11,6 +11,7 @@ struct Lesson {
   std::shared_ptr<const Trainable> model;
   Tensor rows;          // to learn from: the data, or its latents
   Weights first_stage;  // of latent diffusion
+  uint32_t first_stage_crc = 0;
 
   // The arrays of the model's file, from those that were trained
   Weights whole(const Weights& trained) const;

@@ -240,9 +240,12 @@ Sampled sample_model(const LoadedPrior& model, const SampleConfig& config, const
     result.labels = labels.repeat({config.count / cases + 1}).slice(0, 0, config.count);
   if (model.denoiser == nullptr) {
     auto generative = model.generative;
-    if (model.with_sampler && config.sampler.steps)
-      generative = model.with_sampler(make_sampler(config.sampler, *config.sampler.steps),
-                                      make_schedule(config.schedule, *config.sampler.steps));
+    if (model.with_sampler) {
+      const int64_t steps = config.sampler.steps.value_or(32);
+      const auto sampler = make_sampler(config.sampler, steps);
+      generative = model.with_sampler(sampler, make_schedule(config.schedule, steps));
+      result.evaluations = sampler->total_evaluations(steps);
+    }
     result.x = generative->sample(config.count, Noise(config.seed), context.threads, result.labels);
     return result;
   }

@@ -65,15 +65,19 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   limit_kept_memory(context.memory);
   Trainer trainer(model, lesson.rows, data.labels, options, config.seed, context.threads, context.device);
   const std::string training = write_fields(config);
+  // What else a resumed run must have in common
+  const std::string source =
+      fmt::format("# data of CRC-32 {:08x}, first stage {:08x}\n", data.crc, lesson.first_stage_crc);
 
   const auto checkpoint_path = context.out / "checkpoint.safetensors";
   std::optional<RunFolder> folder;
   std::vector<nlohmann::json> log;
   if (resume) {
     Checkpoint checkpoint = read_checkpoint(checkpoint_path);
-    if (checkpoint.training != training) {
-      throw Error(checkpoint_path.string(),
-                  "belongs to another config: see run.toml beside it for the one to resume with");
+    if (checkpoint.training != training + source) {
+      throw Error(
+          checkpoint_path.string(),
+          "belongs to another config or to other data: see run.toml beside it for the one to resume with");
     }
     trainer.restore(std::move(checkpoint.state));
     log = read_log(context.out / "log.jsonl", trainer.state().step);
@@ -87,13 +91,15 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   write_atomically(context.out / "log.jsonl", log_so_far);
   std::ofstream log_file(context.out / "log.jsonl", std::ios::app);
 
-  const auto save = [&] { write_checkpoint(checkpoint_path, {trainer.state(), training}); };
+  const auto save = [&] { write_checkpoint(checkpoint_path, {trainer.state(), training + source}); };
   if (!resume) save();
   double last_log = watch.seconds(), last_save = last_log;
   const auto write_line = [&](nlohmann::json line) {
     log.push_back(std::move(line));
     log_file << log.back().dump() << std::endl;
   };
+  std::vector<std::string> without_preview;
+  bool steps_kept = config.train.options.steps.has_value() || resume;
   size_t looks = trainer.state().validations.size();
   const bool finished = trainer.run([&](const Progress& progress) {
     const double seconds = watch.seconds();
@@ -112,10 +118,17 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
       write_line(
           {{"step", seen.step}, {"validation_loss", seen.loss}, {"validation_loss_by_level", seen.by_level}});
     }
-    if (is_preview(progress.done, progress.total))
-      write_preview(context.out, progress.done, learned_prior(card, lesson.whole(trainer.result()), context),
-                    config.seed, context);
-    if (seconds - last_save >= config.checkpoint_seconds) {
+    if (is_preview(progress.done, progress.total)) {
+      try {
+        write_preview(context.out, progress.done,
+                      learned_prior(card, lesson.whole(trainer.result()), context), config.seed, context);
+      } catch (const Error& error) {  // such as chains that diverge while the model is half trained
+        without_preview.push_back(
+            fmt::format("no draws could be looked at after step {}: {}", progress.done, error.what()));
+      }
+    }
+    if (!steps_kept || seconds - last_save >= config.checkpoint_seconds) {
+      steps_kept = true;  // the measured number of steps is part of what a resumed run must have
       save();
       last_save = watch.seconds();
     }
@@ -134,6 +147,7 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   summary["images"] = state.step * options.batch;
   summary["sigma_data"] = card.sigma_data;
   if (!state.validations.empty()) summary["validation_loss"] = state.validations.back().loss;
+  for (const std::string& warning : without_preview) summary["warnings"].push_back(warning);
   for (const auto& line : log) {
     if (line.contains("loss")) summary["loss"] = line["loss"];
   }

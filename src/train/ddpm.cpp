@@ -2,9 +2,9 @@
 // T, sigma / sigma_data = sqrt((1 - alpha-bar_t) / alpha-bar_t).
 //
 // With a learned variance, Nichol, Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021,
-// eqs. 15 and 16: L_simple + 0.001 T L_vlb / 1000, where for s = sigma at step t - 1 > 0 and without gradient
-// to D
-//   L_vlb = KL(N(m(x), q) || N(m(D), v)) = 1/2 (ln(v / q) + (q + (1 - s^2 / t^2)^2 (x - D)^2) / v - 1) per
+// eqs. 15 and 16: L_simple + 0.001 L_vlb, L_vlb = T E_t L_t, where for s = sigma at step t - 1 > 0 and
+// without gradient to D
+//   L_t = KL(N(m(x), q) || N(m(D), v)) = 1/2 (ln(v / q) + (q + (1 - s^2 / t^2)^2 (x - D)^2) / v - 1) per
 //   dimension,   ln v = range ln(large) + (1 - range) ln(small),  q = small
 // (src/sampler/ddpm.cpp has m, small and large). The last step, to sigma = 0, has no small variance and is
 // left out.
@@ -46,7 +46,7 @@ Tensor loss_with_variance(const DdpmObjective& objective, const DiffusionTask& t
   const Tensor shrink = (1 - s.square() / t.square()).to(x.scalar_type());
   const Tensor error = (shrink * (x - d)).square();
   const Tensor kl = 0.5 * (log_v - log_small + ((log_small - log_v).exp() + error * (-log_v).exp()) - 1);
-  const double weight = 1e-3 * static_cast<double>(levels.numel() - 1) / 1000;
+  const double weight = 1e-3 * static_cast<double>(levels.numel() - 1);
   return weight * at::where(last, at::zeros_like(kl), kl).sum() +
          denoising_loss_of(parts[0], task, output, objective.weighting, x, y, sigma, n);
 }
@@ -56,7 +56,7 @@ Tensor loss_with_variance(const DdpmObjective& objective, const DiffusionTask& t
 Tensor level_quantile(const DdpmObjective& objective, double sigma_data, const Tensor& u) {
   const Tensor levels = sigma_data * levels_of(objective).slice(0, 1);
   const Tensor step = (u.to(at::kDouble) * static_cast<double>(levels.numel())).to(at::kLong);
-  return levels.take(step.clamp(0, levels.numel() - 1)).to(u.scalar_type());
+  return levels.to(u.device()).take(step.clamp(0, levels.numel() - 1)).to(u.scalar_type());
 }
 
 Tensor objective_loss(const DdpmObjective& objective, const DiffusionTask& task, const Tensor& x,

@@ -11,7 +11,9 @@
 namespace tweedie {
 
 Tensor normal_quantile(const Tensor& u) {
-  return std::numbers::sqrt2 * at::erfinv(2 * u - 1);
+  // In float64: in float32 2 u - 1 is -1 for u below 2^-25, whose quantile is infinite.
+  const Tensor z = std::numbers::sqrt2 * at::erfinv(2 * u.to(at::kDouble) - 1);
+  return z.to(u.scalar_type());
 }
 
 Tensor relative_weight(Weighting weighting, const Tensor& c_out, const Tensor& sigma, double sigma_data) {

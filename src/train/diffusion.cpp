@@ -108,8 +108,9 @@ DiffusionModel::DiffusionModel(std::shared_ptr<const Network> network, Objective
       sigma_data_(sigma_data),
       label_dropout_(label_dropout) {
   require_positive("train.sigma_data", sigma_data);
-  if (!(label_dropout >= 0 && label_dropout <= 1))
-    throw Error("model.label_dropout", fmt::format("{}: 0 to 1 is meant", label_dropout));
+  // At 0 what stands for no label, at 1 the labels would never be trained.
+  if (!(label_dropout > 0 && label_dropout < 1))
+    throw Error("model.label_dropout", fmt::format("{}: above 0 and below 1 is meant", label_dropout));
   check_objective(objective_);
   if (network_->outputs() != network_outputs(objective_)) {
     throw Error("network", fmt::format("{} outputs, but the objective needs {}", network_->outputs(),

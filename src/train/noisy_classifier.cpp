@@ -107,18 +107,18 @@ NoisyClassifier::NoisyClassifier(const NoisyClassifierOptions& options, const Sh
                                  double sigma_data, const Weights& weights, int64_t label)
     : shape_(shape),
       classes_(classes),
-      label_(label),
       sigma_data_(sigma_data),
       readout_(checked_readout(options, shape, classes, sigma_data)),
       weights_(std::make_shared<const Weights>(weights)) {
   require_weights(weights, readout_->initialise(Noise(0)));
   require_label(label, classes);
+  labels_ = at::full({1}, label, at::kLong);
 }
 
-NoisyClassifier NoisyClassifier::labelled(int64_t label) const {
-  require_label(label, classes_);
+NoisyClassifier NoisyClassifier::labelled(const Tensor& labels) const {
+  require_labels(labels, labels.numel(), classes_);
   NoisyClassifier result = *this;
-  result.label_ = label;
+  result.labels_ = labels;
   return result;
 }
 
@@ -129,7 +129,9 @@ Tensor NoisyClassifier::all_log_probs(const Tensor& x, const Tensor& sigma) cons
 
 Tensor NoisyClassifier::do_log_prob(const Tensor& x, const Tensor& sigma) const {
   require_batch_of(x, shape_, "classifier.x");
-  return all_log_probs(x, sigma).select(1, label_);
+  if (labels_.size(0) != 1 && labels_.size(0) != x.size(0))
+    throw Error("classifier.x", fmt::format("{} rows, but {} labels", x.size(0), labels_.size(0)));
+  return all_log_probs(x, sigma).gather(1, labels_.expand({x.size(0)}).unsqueeze(1)).squeeze(1);
 }
 
 Tensor NoisyClassifier::log_probs(const Tensor& x, const Tensor& sigma) const {

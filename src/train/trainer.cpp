@@ -221,6 +221,9 @@ struct Trainer::Implementation {
     const Trainable::Loss bound = model->bind(state.average.to(device, at::kFloat), dtype);
     Validation seen{state.step, held_out_loss(bound, {}), {}};
     for (const double level : model->levels()) seen.by_level.push_back(held_out_loss(bound, level));
+    if (!std::isfinite(seen.loss))
+      throw Error("train",
+                  fmt::format("the loss of the rows held out became {} at step {}", seen.loss, state.step));
     const auto better = [](const Validation& a, const Validation& b) { return a.loss < b.loss; };
     state.validations.push_back(std::move(seen));
     if (!options.patience) return false;
@@ -337,7 +340,9 @@ at::ScalarType Trainer::dtype() const {
 
 void Trainer::restore(TrainState state) {
   const Weights& mine = implementation_->state.weights;
-  for (const Weights* theirs : {&state.weights, &state.average, &state.moment1, &state.moment2}) {
+  std::vector<const Weights*> all{&state.weights, &state.average, &state.moment1, &state.moment2};
+  if (state.best.size() > 0) all.push_back(&state.best);
+  for (const Weights* theirs : all) {
     if (!layers::same_arrays(*theirs, mine))
       throw Error("checkpoint", "its arrays are not those of this network; it belongs to another [network]");
   }

@@ -100,11 +100,11 @@ class Families(Scene):
 
     # Classes
 
-    def test_classes_are_drawn_in_turn_and_judged_by_another_model(self):
+    def test_classes_are_those_of_the_data_and_judged_by_another_model(self):
         self.tweedie("evaluate", "conditional/model.safetensors", "conditional.toml", "--set", 'data.split="test"', "--count", 60,
                      "--steps", 4, "--classifier", "classifier/model.safetensors", "--likelihood-rows", 0, "--out", "judged")
         summary = self.summary("judged")
-        self.assertEqual(self.array("judged/labels.npy").values[:12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
+        self.assertEqual(len(set(self.array("judged/labels.npy").values)), 10)
         self.assertTrue(0 <= summary["class_agreement"] <= 1 and summary["classifier_accuracy"] > 0.15)
 
     def test_guidance_other_than_one_says_what_it_samples(self):

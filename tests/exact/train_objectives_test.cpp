@@ -229,6 +229,57 @@ TEST(Levels, AreThePapers) {
   near(level_quantile(DdpmObjective{}, 3, u), ddpm);
 }
 
+// u in float32 as near to 0 as it comes has a finite quantile still, that of float64.
+TEST(Levels, AreFiniteForTheRarestNumbers) {
+  const Tensor u = at::tensor({0x1p-32, 0x1p-26, 0.5}, at::kFloat);
+  const Tensor z = normal_quantile(u);
+  EXPECT_NEAR(z[0].item<double>(), -6.2295, 1e-3);
+  EXPECT_NEAR(z[1].item<double>(), -5.5422, 2e-3);
+  EXPECT_TRUE(level_quantile(EdmObjective{}, 1, u).gt(0).all().item<bool>());
+}
+
+// Nichol and Dhariwal's L_t in the paper's own notation, for a network that says 0: noise 0, and a variance
+// half-way between beta-tilde and beta in logarithms.
+TEST(LearnedVariance, LossIsThePapers) {
+  class Zero final : public Network {
+   public:
+    Shape shape() const override { return {2}; }
+    int64_t outputs() const override { return 2; }
+    Weights initialise(Noise) const override {
+      Weights weights;
+      weights.add("w", at::zeros({1}));
+      return weights;
+    }
+    Tensor forward(const Weights&, const Tensor& x, const Tensor&, const Tensor&) const override {
+      return at::zeros({x.size(0), 4}, x.options());
+    }
+    double flops() const override { return 0; }
+  };
+  constexpr int64_t rows = 200, steps = 4;
+  const VpLinear path{.beta_start = 0.05, .beta_end = 0.4, .train_steps = steps};
+  const DiffusionModel model(std::make_shared<Zero>(), DdpmObjective{.path = path, .learn_variance = true},
+                             1.0);
+  const Tensor x = normal({rows, 2}, 5);
+  Noise noise(6), same(6);
+  const double ours = model.bind(model.initialise(Noise(1), {}), at::kDouble)({.x = x}, noise).item<double>();
+
+  const Tensor u = same.uniform({rows, 1}, at::kFloat), n = same.normal({rows, 2}, at::kDouble);
+  const Tensor a = alpha_bar(path);
+  double vlb = 0;
+  for (int64_t i = 0; i < rows; ++i) {
+    const auto t = static_cast<int64_t>(steps * u[i][0].item<double>()) + 1;
+    if (t == 1) continue;
+    const double at = a[t].item<double>(), as = a[t - 1].item<double>(), beta = 1 - at / as;
+    const double small = (1 - as) / (1 - at) * beta, v = std::sqrt(small * beta);
+    const Tensor x_t = std::sqrt(at) * x[i] + std::sqrt(1 - at) * n[i], guess = x_t / std::sqrt(at);
+    const Tensor shift = std::sqrt(as) * beta / (1 - at) * (x[i] - guess);
+    vlb += (0.5 * (std::log(v / small) + (small + shift.square()) / v - 1)).sum().item<double>();
+  }
+  const double simple = n.square().sum().item<double>();
+  EXPECT_NEAR(ours, simple + 1e-3 * steps * vlb, 1e-6 * simple);
+  EXPECT_GT(1e-3 * steps * vlb, 1e-4 * simple);
+}
+
 TEST(Assignment, IsTheLeastOfAllPermutations) {
   Noise noise(5);
   for (int trial = 0; trial < 20; ++trial) {

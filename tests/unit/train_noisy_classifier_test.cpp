@@ -64,7 +64,8 @@ double guidance_error(const NoisyClassifier& classifier, int64_t k, double sigma
   Noise noise(4);
   const Tensor x = prior->sample(2000, noise) + sigma * normal({2000, 2}, 5),
                exact = mean + variance / (variance + sigma * sigma) * (x - mean);
-  const auto guided = classifier_guided(1, prior, std::make_shared<NoisyClassifier>(classifier.labelled(k)));
+  const auto guided = classifier_guided(
+      1, prior, std::make_shared<NoisyClassifier>(classifier.labelled(at::full({1}, k, at::kLong))));
   const auto error = [&](const Denoiser& denoiser) {
     return (denoiser.mean(x, sigma) - exact).norm().item<double>();
   };
@@ -108,7 +109,8 @@ TEST(NoisyClassifier, GradientIsThatOfItsLogProb) {
     for (const Tensor& t : weights.tensors())
       tensors.push_back(t + 0.3 * Noise(2).normal(t.sizes(), at::kFloat));
     weights = weights.with(tensors);
-    const NoisyClassifier classifier = NoisyClassifier(options, shape, 4, 1, weights).labelled(2);
+    const NoisyClassifier classifier =
+        NoisyClassifier(options, shape, 4, 1, weights).labelled(at::full({1}, 2, at::kLong));
     Shape batch = shape;
     batch.insert(batch.begin(), 5);
     const Tensor x = normal(batch, 3, at::kFloat), v = normal(batch, 4, at::kFloat),
