@@ -224,9 +224,13 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   require_batch_of(data.x, shape_of(model), data.name);
   if (data.x.size(0) < 2) throw Error(data.name, "one row; at least 2 are needed");
   const Tensor order = at::tensor(Noise(sampling.seed).stream(Stream::order).permutation(data.x.size(0)));
+  // As many rows as draws: distances depend on both numbers, and take their product.
+  const Tensor chosen = order.slice(0, 0, std::clamp<int64_t>(sampling.count, 2, data.x.size(0)));
+  const Tensor rows = data.x.index_select(0, chosen);
+  const Tensor row_labels = data.labels.defined() ? data.labels.index_select(0, chosen) : Tensor();
   // The classes of a conditional model are those of the data, as often.
   if (model.classes > 0 && sampling.labels.empty() && !request.model.prior.label && data.labels.defined()) {
-    const Tensor labels = data.labels.index_select(0, order).slice(0, 0, sampling.count).contiguous();
+    const Tensor labels = row_labels.contiguous();
     sampling.labels.assign(labels.data_ptr<int64_t>(), labels.data_ptr<int64_t>() + labels.numel());
   }
   check_labels(model, sampling.labels);
@@ -247,21 +251,21 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   Summary summary = start_summary("evaluate", sampling.seed, context);
   summary["model"] = model.description;
   summary["data"] = data.name;
-  summary["data_rows"] = data.x.size(0);
+  summary["data_rows"] = rows.size(0);
   summary["draws"] = sampled.x.size(0);
   summary["network_evaluations"] = sampled.evaluations;
   summary["seconds_sampling"] = watch.seconds();
   for (const std::string& warning : model.warnings) summary["warnings"].push_back(warning);
-  add_distances(sampled.x, data.x, sampling.seed, summary);
+  add_distances(sampled.x, rows, sampling.seed, summary);
   if (request.likelihood_rows > 0) {
-    const Tensor rows =
+    const Tensor first =
         data.x.index_select(0, order).slice(0, 0, std::min(request.likelihood_rows, data.x.size(0)));
-    add_likelihood(model, rows, sampling.seed, context, summary);
+    add_likelihood(model, first, sampling.seed, context, summary);
   }
   if (const auto density = density_of(request.data.kind))
-    add_law(model, *density, data.x, sampling.seed, folder, summary);
+    add_law(model, *density, rows, sampling.seed, folder, summary);
   if (classifier) add_classes(*classifier, sampled, data, context, summary);
-  if (train) add_memorisation(sampled.x, data.x, train->x, context, summary);
+  if (train) add_memorisation(sampled.x, rows, train->x, context, summary);
   write_npy(folder.path("samples.npy"), sampled.x);
   if (sampled.labels.defined()) write_npy(folder.path("labels.npy"), sampled.labels);
   const Figure figure = sample_figure(sampled.x, model.low, model.high, "Draws of " + model.description);
