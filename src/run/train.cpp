@@ -82,6 +82,7 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
     trainer.restore(std::move(checkpoint.state));
     log = read_log(context.out / "log.jsonl", trainer.state().step);
     remove_temporaries(context.out);
+    remove_temporaries(context.out / "previews");
   } else {
     folder.emplace(context.out, context.force, RunMode::live);
   }

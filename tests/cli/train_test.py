@@ -177,6 +177,7 @@ class Training(Scene):
     def test_leftovers_of_a_killed_run_go(self):
         shutil.copytree(self.folder / "whole", self.folder / "leftovers")
         (self.folder / "leftovers/.checkpoint.safetensors.tmp-123-0").write_bytes(b"half")
+        (self.folder / "leftovers/previews/.000000018.npy.tmp-123-1").write_bytes(b"half")
         with open(self.folder / "leftovers/log.jsonl", "a") as log:
             log.write('{"step": 300, "los')
         self.tweedie("train", "train.toml", "--out", "leftovers", "--resume")
