@@ -21,6 +21,22 @@ namespace tweedie {
 
 namespace {
 
+// What a family without a denoiser says of its own
+FlowDensity of_family(const LoadedPrior& model, const std::filesystem::path& file, const Tensor& x,
+                      const LikelihoodRequest& request, const RunContext& context, Summary& summary) {
+  if (request.exact || request.sigma_min)
+    throw Error(request.exact ? "--exact" : "--sigma-min",
+                "this family has one likelihood, its own; leave it out");
+  const auto known = model.generative->log_likelihood(x, Noise(request.seed), context.threads);
+  if (!known) throw Error(file.string(), "this family has no likelihood");
+  summary["log_prob_kind"] = names(LikelihoodKind{})[static_cast<size_t>(known->kind)];
+  FlowDensity result;
+  result.log_prob = known->nats;
+  result.evaluations = at::zeros({x.size(0)}, at::kLong);
+  result.converged = known->nats.isfinite();
+  return result;
+}
+
 FlowDensity closed_form(const LoadedPrior& prior, const Tensor& x, double sigma) {
   const auto* analytic = dynamic_cast<const AnalyticPrior*>(prior.denoiser.get());
   if (analytic == nullptr)
@@ -65,26 +81,28 @@ Summary likelihood(const LikelihoodRequest& request, const RunContext& given) {
   RunContext context = given;
   // The solver can't see through the rounding of bfloat16.
   if (context.precision == Precision::automatic) context.precision = Precision::f32;
-  const LoadedPrior prior = load_prior(prior_of(request.model), context);
-  const Tensor x = read_rows(request.data, prior.denoiser->shape());
+  const LoadedPrior prior = load_drawable(prior_of(request.model), context);
+  const Tensor x = read_rows(request.data, shape_of(prior));
   if (x.size(0) == 0) throw Error(request.data.string(), "no rows in it");
-  const int64_t dimension = product(prior.denoiser->shape());
+  const int64_t dimension = product(shape_of(prior));
   FlowDensityOptions options = request.flow;
   const double sigma_min = request.sigma_min.value_or(request.exact ? 0 : options.sigma_min);
   options.sigma_min = sigma_min;
   if (const auto* network = dynamic_cast<const NetworkDenoiser*>(prior.denoiser.get()))
     options.data_std = network->sigma_data();
   RunFolder folder(context.out, context.force);
-  const FlowDensity density = request.exact
-                                  ? closed_form(prior, x, sigma_min)
-                                  : flow_in_slices(*prior.denoiser, x, options, Noise(request.seed), context);
-
   Summary summary = start_summary("likelihood", request.seed, context);
+  const bool integrated = prior.denoiser != nullptr && !request.exact;
+  const FlowDensity density =
+      prior.denoiser == nullptr ? of_family(prior, request.model, x.to(at::kFloat), request, context, summary)
+      : request.exact           ? closed_form(prior, x, sigma_min)
+                                : flow_in_slices(*prior.denoiser, x, options, Noise(request.seed), context);
+
   summary["prior"] = prior.description;
   summary["rows"] = x.size(0);
   summary["dimension"] = dimension;
-  summary["sigma_min"] = sigma_min;
-  if (!request.exact) {
+  if (prior.denoiser != nullptr) summary["sigma_min"] = sigma_min;
+  if (integrated) {
     const bool known = dynamic_cast<const AnalyticPrior*>(prior.denoiser.get()) != nullptr;
     summary["sigma_max"] = options.sigma_max;
     summary["density_at_sigma_max"] =

@@ -87,6 +87,21 @@ class Families(Scene):
                     self.assertIsInstance(summary[key], float, key)
                 self.assertIn("sliced_wasserstein", (self.folder / "evaluated/report.md").read_text())
 
+    def test_likelihood_of_a_family_is_its_own(self):
+        self.write({"points.npy": normal((6, 2), 3)})
+        for family, kind in (("vae", "iwae"), ("real-nvp", "exact")):
+            rows = []
+            for threads in (1, 2):
+                self.tweedie("likelihood", f"{family}/model.safetensors", "points.npy", "--threads", threads, "--out", "of-points",
+                             "--force")
+                rows.append(self.array("of-points/log_prob.npy"))
+            self.assertEqual(rows[0], rows[1])
+            summary = self.summary("of-points")
+            self.assertEqual((summary["log_prob_kind"], summary["converged"]), (kind, 6))
+            self.assertAlmostEqual(summary["log_prob_mean"], sum(rows[0].values) / 6)
+        self.assertIn("no likelihood", self.refused("likelihood", "energy/model.safetensors", "points.npy", "--out", "none"))
+        self.assertIn("--exact", self.refused("likelihood", "vae/model.safetensors", "points.npy", "--exact", "--out", "none"))
+
     def test_a_mixture_is_an_analytic_prior(self):
         self.write({"mixture.toml": f'seed = 1\n{POINTS}[model]\nkind = "gaussian-mixture"\nmax_components = 6\n'})
         self.tweedie("train", "mixture.toml", "--out", "mixture")
