@@ -41,6 +41,21 @@ class Buffers {
 enum class PlanNumbers { none, float32, bfloat16 };
 PlanNumbers plan_numbers(const Weights& weights, at::ScalarType dtype);
 
+// planned(E{}) where a plan has these numbers, else otherwise()
+template <class Planned, class Otherwise>
+Network::Bound bind_planned(const Weights& weights, at::ScalarType dtype, Planned planned,
+                            Otherwise otherwise) {
+  switch (plan_numbers(weights, dtype)) {
+    case PlanNumbers::float32:
+      return planned(float{});
+    case PlanNumbers::bfloat16:
+      return planned(Bfloat16{});
+    case PlanNumbers::none:
+      break;
+  }
+  return otherwise();
+}
+
 // x: (B, C, H, W); modulation: (B, width) or (1, width), both float32 on the CPU. Differentiable once in both
 // and in those of the plan's parameters that require a gradient. The same bits for a row whatever the others
 // are.

@@ -191,15 +191,9 @@ class UNet final : public Network {
   }
 
   Bound bind(const Weights& weights, at::ScalarType dtype) const override {
-    switch (plan_numbers(weights, dtype)) {
-      case PlanNumbers::float32:
-        return planned<float>(weights);
-      case PlanNumbers::bfloat16:
-        return planned<Bfloat16>(weights);
-      case PlanNumbers::none:
-        break;
-    }
-    return Network::bind(weights, dtype);
+    return bind_planned(
+        weights, dtype, [&]<class E>(E) { return planned<E>(weights); },
+        [&] { return Network::bind(weights, dtype); });
   }
 
   double flops() const override {
