@@ -30,7 +30,7 @@ void add_train(CLI::App& app, Shared& shared, Action& action) {
       auto lines =
           lines_of(outcome.summary, {"data", "weights", "components", "bic", "precision", "steps", "images",
                                      "loss", "log_likelihood", "validation_loss", "seconds"});
-      const bool mixture = std::holds_alternative<MixtureFitOptions>(options.model);
+      const bool mixture = std::holds_alternative<MixtureFitConfig>(options.model);
       lines.push_back("-> " + (context.out / (mixture ? "model.toml" : "model.safetensors")).string());
       print(shared, outcome.summary, lines);
       return 0;

@@ -59,7 +59,7 @@ Weights arrays(const LatentDiffusionConfig&, const ModelCard& card) {
   return with_first_stage(network_of(card)->initialise(Noise(0)),
                           Vae(card.first_stage.value(), card.shape, {}).initialise(Noise(0), {}));
 }
-Weights arrays(const MixtureFitOptions&, const ModelCard&) {
+Weights arrays(const MixtureFitConfig&, const ModelCard&) {
   throw Error("model.kind", "gaussian-mixture is kept as an analytic prior, model.toml");
 }
 Weights arrays(const VaeOptions& o, const ModelCard& card) {

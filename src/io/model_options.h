@@ -15,14 +15,25 @@ struct LatentDiffusionConfig : LatentDiffusionOptions {
   std::filesystem::path first_stage;  // the VAE's model.safetensors
 };
 
+struct MixtureFitConfig : MixtureFitOptions {
+  bool grouped = false;  // the data are the counts of classes, and their likelihood is what is fitted
+};
+
 using ModelOptions =
-    std::variant<DiffusionOptions, LatentDiffusionConfig, MixtureFitOptions, VaeOptions, RealNvpOptions,
+    std::variant<DiffusionOptions, LatentDiffusionConfig, MixtureFitConfig, VaeOptions, RealNvpOptions,
                  GlowOptions, EnergyOptions, MaskedAutoencoderOptions, NoisyClassifierOptions>;
 
 inline void fields(FieldVisitor& visit, LatentDiffusionConfig& o) {
   fields(visit, static_cast<LatentDiffusionOptions&>(o));
   visit(o.first_stage,
         {"first_stage", "a trained VAE, best of architecture feature-map", {.required = true}});
+}
+
+inline void fields(FieldVisitor& visit, MixtureFitConfig& o) {
+  fields(visit, static_cast<MixtureFitOptions&>(o));
+  visit(o.grouped, {"grouped",
+                    "a row of the data is a class: its middle and its count, of classes of one width, or its "
+                    "two edges and its count"});
 }
 
 // Whether [network] and an objective are the model's

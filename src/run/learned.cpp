@@ -69,7 +69,7 @@ void complete(const LatentDiffusionConfig&, const ModelCard& card, const Weights
       prior.with_sampler(std::make_shared<Heun>(HeunOptions{}, steps), make_schedule(Karras{}, steps));
 }
 
-void complete(const MixtureFitOptions&, const ModelCard&, const Weights&, LoadedPrior&) {
+void complete(const MixtureFitConfig&, const ModelCard&, const Weights&, LoadedPrior&) {
 }  // never in such a file
 
 void complete(const VaeOptions& o, const ModelCard& card, const Weights& weights, LoadedPrior& prior) {

@@ -77,7 +77,7 @@ Lesson lesson(const LatentDiffusionConfig& o, const TrainConfig& config, const D
           vae.weights, crc32_of(read_bytes(o.first_stage))};
 }
 
-Lesson lesson(const MixtureFitOptions&, const TrainConfig&, const Dataset&, ModelCard&, const RunContext&) {
+Lesson lesson(const MixtureFitConfig&, const TrainConfig&, const Dataset&, ModelCard&, const RunContext&) {
   throw Error("model.kind", "gaussian-mixture is fitted by EM");
 }
 

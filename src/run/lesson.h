@@ -22,7 +22,7 @@ Lesson make_lesson(const TrainConfig& config, const Dataset& data, ModelCard& ca
                    const RunContext& context);
 
 // Fits a mixture by EM: RUN/model.toml, weights.npy, means.npy, covariances.npy, which are an analytic prior.
-Summary fit_mixture_model(const MixtureFitOptions& options, const TrainConfig& config, const Dataset& data,
+Summary fit_mixture_model(const MixtureFitConfig& options, const TrainConfig& config, const Dataset& data,
                           const RunContext& context);
 
 }  // namespace tweedie

@@ -47,7 +47,7 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   const Dataset data = load_dataset(config.data);
   if (data.x.dim() < 2) throw Error(data.name, "a list of numbers; (N, *shape) with N samples is needed");
   const Shape shape(data.x.sizes().begin() + 1, data.x.sizes().end());
-  if (const auto* mixture = std::get_if<MixtureFitOptions>(&config.model)) {
+  if (const auto* mixture = std::get_if<MixtureFitConfig>(&config.model)) {
     if (resume) throw Error("--resume", "EM takes seconds and keeps no checkpoint: leave --resume out");
     return {fit_mixture_model(*mixture, config, data, context), true};
   }
