@@ -22,13 +22,14 @@ Tensor joined_edges(const Tensor& lower, const Tensor& upper, const std::string&
   for (int64_t i = 0; i < n; ++i) {
     const auto a = lower[i].item<double>(), b = upper[i].item<double>();
     if (!(a < b))
-      throw Error(name, fmt::format("class {} is from {} to {}: ascending is meant", i + 1, a, b));
+      throw Error(name, fmt::format("class {} is from {:.7g} to {:.7g}: ascending is meant", i + 1, a, b));
     if (i + 1 == n) break;
     const auto next = lower[i + 1].item<double>();
     if (!(std::abs(next - b) <= rounding * (b - a))) {
-      throw Error(name,
-                  fmt::format("class {} ends at {}, but class {} begins at {}: adjacent classes are meant",
-                              i + 1, b, i + 2, next));
+      throw Error(
+          name,
+          fmt::format("class {} ends at {:.7g}, but class {} begins at {:.7g}: adjacent classes are meant",
+                      i + 1, b, i + 2, next));
     }
   }
   return at::cat({lower, upper.narrow(0, n - 1, 1)});
@@ -43,9 +44,10 @@ Tensor edges_about(const Tensor& middle, const std::string& name) {
     if (!(step > 0) || !(std::abs(step - width) <= rounding * width)) {
       throw Error(
           name,
-          fmt::format("middles {} and {} are {} apart, on the whole they are {}: classes of one width are "
-                      "meant, or rows of lower edge, upper edge and count",
-                      i, i + 1, step, width));
+          fmt::format(
+              "middles {} and {} are {:.7g} apart, on the whole they are {:.7g}: classes of one width are "
+              "meant, or rows of lower edge, upper edge and count",
+              i, i + 1, step, width));
     }
   }
   return at::cat({middle - width / 2, middle.narrow(0, n - 1, 1) + width / 2});

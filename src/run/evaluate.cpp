@@ -44,7 +44,7 @@ struct Likelihood {
 
 Likelihood flow_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t seed,
                            const RunContext& context) {
-  constexpr int64_t most_exact = 64;  // dimensions whose divergence is worth d derivatives an evaluation
+  constexpr int64_t most_exact = 32;  // dimensions whose divergence is worth d derivatives an evaluation
   FlowDensityOptions options;
   if (product(shape_of(model)) > most_exact) options.divergence = Divergence::hutchinson;
   if (const auto* network = dynamic_cast<const NetworkDenoiser*>(model.denoiser.get()))

@@ -10,7 +10,7 @@ namespace tweedie {
 
 namespace {
 
-constexpr int64_t most_rows = 6, most_draws = 6, grid_columns = 8;
+constexpr int64_t most_rows = 6, most_draws = 6, most_images = 64;
 
 bool is_image(at::IntArrayRef shape) {
   return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3);
@@ -46,16 +46,15 @@ Figure flat_figure(const Tensor& x, const Tensor& truth, const std::string& titl
 }  // namespace
 
 Figure sample_figure(const Tensor& x, std::optional<double> low, std::optional<double> high,
-                     const std::string& title) {
+                     const std::string& title, int64_t columns) {
   if (!is_image(x.sizes().slice(1))) return flat_figure(x, {}, title);
   PanelGrid grid{.title = title, .columns = {}, .rows = {}};
-  for (int64_t c = 0; c < grid_columns; ++c) {
+  for (int64_t c = 0; c < columns; ++c) {
     grid.columns.push_back({.title = "", .range = range_of(low, high)});
   }
-  for (int64_t first = 0; first < std::min<int64_t>(x.size(0), 64); first += grid_columns) {
+  for (int64_t first = 0; first < std::min<int64_t>(x.size(0), most_images); first += columns) {
     PanelRow row;
-    for (int64_t c = first; c < first + grid_columns; ++c)
-      row.images.push_back(c < x.size(0) ? x[c] : Tensor());
+    for (int64_t c = first; c < first + columns; ++c) row.images.push_back(c < x.size(0) ? x[c] : Tensor());
     grid.rows.push_back(std::move(row));
   }
   return draw_panels(grid);

@@ -10,9 +10,10 @@
 
 namespace tweedie {
 
-// (N, *shape): images as a grid, 2-D points as a cloud, else histograms of the first coordinates.
+// (N, *shape): images as a grid, 2-D points as a cloud, else histograms of the first coordinates. columns: of
+// the grid.
 Figure sample_figure(const Tensor& x, std::optional<double> low, std::optional<double> high,
-                     const std::string& title);
+                     const std::string& title, int64_t columns = 8);
 
 struct InferPictures {
   Tensor draws;        // (draws, cases, *shape)

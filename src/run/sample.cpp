@@ -15,6 +15,12 @@
 
 namespace tweedie {
 
+namespace {
+
+constexpr int64_t default_columns = 8, most_columns = 12;
+
+}  // namespace
+
 Summary sample(const SampleConfig& config, const RunContext& context) {
   const Stopwatch watch;
   const LoadedPrior prior = load_drawable(config.prior, context);
@@ -37,10 +43,14 @@ Summary sample(const SampleConfig& config, const RunContext& context) {
   for (const std::string& warning : prior.warnings) summary["warnings"].push_back(warning);
   write_npy(folder.path("samples.npy"), x);
   if (labels.defined()) write_npy(folder.path("labels.npy"), labels);
+  // A column for each label, where labels are taken in turn
+  const auto turns = static_cast<int64_t>(config.labels.size());
+  const int64_t columns = turns > 1 && turns <= most_columns ? turns : default_columns;
   const Figure figure = sample_figure(
       x, prior.low, prior.high,
       fmt::format("{} draws{}: {}", config.count,
-                  prior.denoiser != nullptr ? fmt::format(", {} steps", steps) : "", prior.description));
+                  prior.denoiser != nullptr ? fmt::format(", {} steps", steps) : "", prior.description),
+      columns);
   if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
   write_png(folder.path("figure.png"), figure.image);
   write_atomically(folder.path("run.toml"), provenance("sample") + write_fields(config));

@@ -38,6 +38,17 @@ std::vector<nlohmann::json> read_log(const std::filesystem::path& path, int64_t 
   return lines;
 }
 
+// Noise levels, of training and of schedules, are in the units of the data; their defaults are the
+// literature's, for data of standard deviation 0.5.
+std::optional<std::string> scale_warning(double sigma_data) {
+  if (sigma_data >= 0.05 && sigma_data <= 10) return {};
+  return fmt::format(
+      "the data's standard deviation is {:.3g}, but the default noise levels are for data of about 0.5: "
+      "scale the "
+      "data, or set the objective's levels and, when drawing, schedule.sigma_min and sigma_max",
+      sigma_data);
+}
+
 }  // namespace
 
 TrainOutcome train(const TrainConfig& given, const RunContext& context, bool resume) {
@@ -98,6 +109,7 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   const auto write_line = [&](nlohmann::json line) {
     log.push_back(std::move(line));
     log_file << log.back().dump() << std::endl;
+    if (!log_file) throw Error((context.out / "log.jsonl").string(), "cannot be written: is the disk full?");
   };
   std::vector<std::string> without_preview;
   bool steps_kept = config.train.options.steps.has_value() || resume;
@@ -149,6 +161,9 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   summary["sigma_data"] = card.sigma_data;
   if (!state.validations.empty()) summary["validation_loss"] = state.validations.back().loss;
   for (const std::string& warning : without_preview) summary["warnings"].push_back(warning);
+  if (std::holds_alternative<DiffusionOptions>(config.model)) {
+    if (const auto warning = scale_warning(card.sigma_data)) summary["warnings"].push_back(*warning);
+  }
   for (const auto& line : log) {
     if (line.contains("loss")) summary["loss"] = line["loss"];
   }

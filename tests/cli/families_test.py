@@ -113,6 +113,31 @@ class Families(Scene):
         self.tweedie("evaluate", "mixture/model.toml", "mixture.toml", "--count", 200, "--out", "of-mixture")
         self.assertEqual(self.summary("of-mixture")["log_likelihood_kind"], "exact")
 
+    def test_a_mixture_is_fitted_to_the_counts_of_classes(self):
+        crabs = pathlib.Path(__file__).resolve().parents[2] / "examples/crabs/train.toml"
+        self.tweedie("train", crabs, "--out", "crabs")
+        summary = self.summary("crabs")
+        self.assertAlmostEqual(summary["chi2"], 15.55, delta=0.1)
+        self.assertEqual(summary["degrees_of_freedom"], 18)
+        self.assertEqual(self.array("crabs/means.npy").shape, (2, 1))
+        # The same classes by their edges
+        rows = [line.split(",") for line in (crabs.parents[2] / "data/crabs/crabs.csv").read_text().split()[1:]]
+        edges = "lower,upper,count\n" + "".join(f"{float(m) - 0.002:.4f},{float(m) + 0.002:.4f},{n}\n" for m, n in rows)
+        gap = edges.replace("0.5855,0.5895", "0.5865,0.5895")
+        text = crabs.read_text().replace("../../data/crabs/crabs.csv", "FILE")
+        self.write({"edges.csv": edges, "gap.csv": gap, "middle.csv": "1,5\n2,6\n4,7\n",
+                    **{f"{name}.toml": text.replace("FILE", f"{name}.csv") for name in ("edges", "gap", "middle")}})
+        self.tweedie("train", "edges.toml", "--out", "edges")
+        self.assertAlmostEqual(self.summary("edges")["chi2"], summary["chi2"], delta=0.01)
+        self.assertIn("class 1 ends at 0.5855, but class 2 begins at 0.5865", self.refused("train", "gap.toml", "--out", "none"))
+        self.assertIn("classes of one width", self.refused("train", "middle.toml", "--out", "none"))
+
+    def test_data_far_from_the_noise_levels_are_warned_of(self):
+        self.write({"far.npy": normal((200, 2), 5, 300), "far.toml": '[data]\nfile = "far.npy"\n' + MLP + "[train]\nsteps = 2\nbatch = 32\n"})
+        self.tweedie("train", "far.toml", "--out", "far")
+        self.assertTrue(any("noise levels" in warning for warning in self.summary("far")["warnings"]))
+        self.assertEqual(self.summary("edm")["warnings"], [])
+
     # Classes
 
     def test_classes_are_those_of_the_data_and_judged_by_another_model(self):
