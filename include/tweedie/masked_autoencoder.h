@@ -35,6 +35,8 @@ class MaskedAutoencoder final : public Trainable {
   double terms() const override;                                           // numbers that are hidden
 
   int64_t patches() const;
+  // Which numbers of a row are hidden: (N, patches) bool -> (N, *shape) bool
+  Tensor hidden_numbers(const Tensor& mask) const;
   // x with its hidden patches replaced by E[hidden | visible]: (N, *shape), N >= 1 -> the same, float32. What
   // x has in hidden patches does not matter, but must be finite. mask: (patches) or (N, patches) bool, true
   // where hidden, at least one of each row false; patches of an image go row by row. Throws Error on other

@@ -84,6 +84,15 @@ ComparisonOutcome compare_files(const CompareRequest& request, uint64_t seed, co
 Summary denoise(const std::filesystem::path& model, const std::filesystem::path& x, double sigma,
                 const std::filesystem::path& vjp, const RunContext& context);
 
+struct ReconstructRequest {
+  std::filesystem::path model, x;  // a masked autoencoder's; (N, *shape)
+  std::filesystem::path hidden;    // (patches) or (N, patches), 1 where hidden; else
+  double fraction = 0.75;          // of each row's patches, at random
+  uint64_t seed = 0;
+};
+// E[hidden | visible] of the rows of x, beside what was hidden
+Summary reconstruct(const ReconstructRequest& request, const RunContext& context);
+
 struct LikelihoodRequest {
   std::filesystem::path model, data;  // (B, *shape)
   std::optional<double> sigma_min;    // 0 when exact, else that of flow

@@ -120,6 +120,11 @@ double MaskedAutoencoder::terms() const {
   return static_cast<double>(hidden_ * layers_->patches.size());
 }
 
+Tensor MaskedAutoencoder::hidden_numbers(const Tensor& mask) const {
+  const int64_t size = layers_->patches.size();
+  return layers_->patches.join(mask.to(at::kFloat).unsqueeze(2).expand({-1, -1, size})).gt(0.5);
+}
+
 Weights MaskedAutoencoder::initialise(Noise noise, const Tensor&) const {
   Weights weights;
   layers_->initialise(weights, noise);

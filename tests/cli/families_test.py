@@ -2,7 +2,7 @@
 and evaluated; classes, guidance and what is refused."""
 import json, os, pathlib, shutil, time, unittest
 
-from support import Scene, normal, read_npy, tree
+from support import Scene, matrix, normal, read_npy, tree
 
 DIGITS = pathlib.Path(__file__).resolve().parents[2] / "data/digits"
 POINTS = '[data]\nkind = "two-moons"\ncount = 600\n'
@@ -131,6 +131,33 @@ class Families(Scene):
         self.assertAlmostEqual(self.summary("edges")["chi2"], summary["chi2"], delta=0.01)
         self.assertIn("class 1 ends at 0.5855, but class 2 begins at 0.5865", self.refused("train", "gap.toml", "--out", "none"))
         self.assertIn("classes of one width", self.refused("train", "middle.toml", "--out", "none"))
+
+    def test_a_masked_autoencoder_fills_what_is_hidden(self):
+        model = "masked-autoencoder/model.safetensors"
+        self.tweedie("sample", "conditional/model.safetensors", "--class", 3, "--count", 5, "--steps", 4, "--out", "threes", "--force")
+        # The four patches of 4 x 4 pixels, the second hidden
+        self.write({"hidden.npy": matrix([[0, 1, 0, 0]]), "none.npy": matrix([[1, 1, 1, 1]]), "three.npy": matrix([[0, 1, 0]])})
+        self.tweedie("reconstruct", model, "threes/samples.npy", "--hidden", "hidden.npy", "--out", "filled")
+        before, after = self.array("threes/samples.npy"), self.array("filled/reconstructed.npy")
+        self.assertEqual(before.shape, after.shape)
+        for i, (a, b) in enumerate(zip(before.values, after.values)):
+            row, column = i % 64 // 8, i % 8
+            if row < 4 <= column:
+                self.assertNotEqual(a, b)
+            else:
+                self.assertAlmostEqual(a, b, delta=1e-6)
+        summary = self.summary("filled")
+        self.assertEqual(summary["hidden_share"], 0.25)
+        hidden = [(a - b) ** 2 for i, (a, b) in enumerate(zip(before.values, after.values)) if i % 64 // 8 < 4 <= i % 8]
+        self.assertAlmostEqual(summary["mse_hidden"], sum(hidden) / len(hidden), places=5)
+        for run, threads in (("random", 1), ("random-again", 2)):
+            self.tweedie("reconstruct", model, "threes/samples.npy", "--fraction", 0.5, "--seed", 4, "--threads", threads, "--out", run)
+        self.assertEqual(self.array("random/reconstructed.npy"), self.array("random-again/reconstructed.npy"))
+        for arguments, what in ((("--hidden", "none.npy"), "hides all patches"), (("--hidden", "three.npy"), "three.npy: shape (1, 3)"),
+                                (("--fraction", 1), "--fraction: 1"), (("--hidden", "hidden.npy", "--fraction", 0.5), "--hidden")):
+            self.assertIn(what, self.refused("reconstruct", model, "threes/samples.npy", *arguments, "--out", "refused"))
+        self.assertIn("no masked autoencoder", self.refused("reconstruct", "vae/model.safetensors", "threes/samples.npy", "--out", "no"))
+        self.assertFalse((self.folder / "refused").exists())
 
     def test_data_far_from_the_noise_levels_are_warned_of(self):
         self.write({"far.npy": normal((200, 2), 5, 300), "far.toml": '[data]\nfile = "far.npy"\n' + MLP + "[train]\nsteps = 2\nbatch = 32\n"})
