@@ -26,6 +26,7 @@ const tweedie::Services* tweedie_services(const char* version) {
       .evaluate = evaluate,
       .denoise = denoise,
       .reconstruct = reconstruct,
+      .complete = complete,
       .info = info,
       .bench = bench,
       .bench_json = to_json,

@@ -22,6 +22,7 @@ struct Services {
   decltype(&tweedie::evaluate) evaluate;
   decltype(&tweedie::denoise) denoise;
   decltype(&tweedie::reconstruct) reconstruct;
+  decltype(&tweedie::complete) complete;
   decltype(&tweedie::info) info;
   decltype(&tweedie::bench) bench;
   decltype(&tweedie::to_json) bench_json;

@@ -3,6 +3,7 @@
 
 #include "tweedie/gaussian_prior.h"
 #include "tweedie/likelihood.h"
+#include "tweedie/point_estimate.h"
 #include "tweedie/progress.h"
 #include "tweedie/sampler.h"
 
@@ -15,7 +16,7 @@ namespace tweedie {
 
 // One prior and one likelihood, and one or many measurements under them.
 struct Problem {
-  std::shared_ptr<const Denoiser> prior;
+  std::shared_ptr<const Denoiser> prior;  // null for methods that look at none
   GaussianLikelihood likelihood;
   Tensor y;  // (cases, *codomain): each case is a problem of its own
 
@@ -42,6 +43,7 @@ struct RunRecord {
   std::optional<double> acceptance_rate;   // of their moves, where those can be rejected
   std::optional<int64_t> non_finite_step;  // the first step after which a value was NaN or infinite
   std::optional<ParticleRecord> particles;
+  std::optional<PointRecord> point;  // of methods that give one answer instead of draws
   std::vector<std::string> warnings;
 };
 
@@ -50,6 +52,7 @@ struct Draws {
   Tensor log_weight;                   // (draws, cases), 0 for methods whose draws count the same
   std::optional<Tensor> log_evidence;  // (cases), nats
   std::optional<Tensor> mean;  // (cases, *shape), the posterior mean where the method knows it exactly
+  std::optional<Tensor> std;   // (cases, *shape), and its standard deviation
   RunRecord run;
 };
 

@@ -40,22 +40,24 @@ SquaredNorm::SquaredNorm(const Problem& problem) {
 
 Tensor SquaredNorm::at(const LoopRows& rows, const Tensor& x) const {
   if (linear_) return rows.each(*linear_);
-  constexpr int iterations = 4;
+  rows.applied(jacobian_norm_applications);
+  return jacobian_squared_norm(rows.forward, x);
+}
+
+Tensor jacobian_squared_norm(const ForwardOperator& h, const Tensor& x) {
   const Tensor at = x.to(at::kDouble);
-  const Tensor size = row_dot(at, at).sqrt() + std::sqrt(static_cast<double>(product(rows.prior.shape())));
+  const Tensor size = row_dot(at, at).sqrt() + std::sqrt(static_cast<double>(product(h.domain())));
   const auto unit = [](const Tensor& v) { return v / per_row(row_dot(v, v).sqrt().clamp_min(1e-300), v); };
   Noise fixed(0);
-  const Tensor w = fixed.normal(with_batch(1, rows.forward.codomain()), at::kDouble).to(x.device());
-  Tensor v = unit(rows.forward.vjp(at, w.expand_as(rows.y).contiguous())), norm2;
-  for (int i = 0; i < iterations; ++i) {
+  const Tensor w = fixed.normal(with_batch(1, h.codomain()), at::kDouble).to(x.device());
+  Tensor v = unit(h.vjp(at, w.expand(with_batch(x.size(0), h.codomain())).contiguous())), norm2;
+  for (int i = 0; i < jacobian_norm_iterations; ++i) {
     const Tensor step = per_row(1e-5 * size, v) * v;
-    const Tensor jv = (rows.forward.apply(at + step) - rows.forward.apply(at - step)) /
-                      per_row(2e-5 * size, rows.y.to(at::kDouble));
-    const Tensor jtjv = rows.forward.vjp(at, jv);
+    const Tensor difference = h.apply(at + step) - h.apply(at - step);
+    const Tensor jtjv = h.vjp(at, difference / per_row(2e-5 * size, difference));
     norm2 = row_dot(jtjv, jtjv).sqrt();
     v = unit(jtjv);
   }
-  rows.applied(1 + 3 * iterations);
   return norm2;
 }
 

@@ -15,11 +15,15 @@ Tensor solve_rows(const std::function<Tensor(const Tensor&, double)>& solve, con
 Tensor nearest_to_data(const LoopRows& rows, const LinearOperator& a, const Tensor& y, const Tensor& x,
                        const Tensor& weight);
 
-// ||dh/dx||^2 at x, (B) float64.
+// ||dh/dx||^2 at x, (B) float64, by power iteration on v -> J^T J v, J v a central difference: an estimate
+// from below.
+constexpr int jacobian_norm_iterations = 4, jacobian_norm_applications = 1 + 3 * jacobian_norm_iterations;
+Tensor jacobian_squared_norm(const ForwardOperator& h, const Tensor& x);
+
 class SquaredNorm {
  public:
   explicit SquaredNorm(const Problem& problem);  // linear: ||A||^2, computed here
-  // Otherwise by power iteration on v -> J^T J v, J v a central difference: an estimate from below.
+  // Otherwise as jacobian_squared_norm does it
   Tensor at(const LoopRows& rows, const Tensor& x) const;
   bool constant() const { return linear_.has_value(); }
 

@@ -7,6 +7,33 @@ bool takes_sampler(const MethodConfig& method) {
                     method.rule);
 }
 
+bool is_point_estimate(const MethodConfig& method) {
+  return std::visit(
+      []<class Rule>(const Rule& rule) {
+        return requires {
+          point_estimate(rule, DrawOptions{});
+        }
+        || std::is_same_v<Rule, WienerOptions>;
+      },
+      method.rule);
+}
+
+bool needs_prior(const MethodConfig& method) {
+  return std::visit(
+      []<class Rule>(const Rule& rule) {
+        if constexpr (std::is_same_v<Rule, WienerOptions>) {
+          return rule.data.empty();
+        } else {
+          constexpr bool without =
+              std::is_same_v<Rule, TikhonovOptions> || std::is_same_v<Rule, FistaTvOptions> ||
+              std::is_same_v<Rule, AdmmTvOptions> || std::is_same_v<Rule, WaveletL1Options> ||
+              std::is_same_v<Rule, RichardsonLucyOptions> || std::is_same_v<Rule, DeepImagePriorOptions>;
+          return !without;
+        }
+      },
+      method.rule);
+}
+
 void fields(FieldVisitor& visit, SamplerConfig& o) {
   visit.flatten(o.rule);
   visit(o.steps, {"steps", "from the first noise level to none", {.min = 1, .max = 1e6}});
@@ -57,6 +84,7 @@ void fields(FieldVisitor& visit, InferConfig::Measurement& o) {
   visit(o.run, {"run", "folder that `tweedie measure` made: y, truth, operator and noise in one"});
   visit(o.y, {"y", "(*codomain), or (cases, *codomain) for many problems at once"});
   visit(o.truth, {"truth", "only to score the result"});
+  visit(o.shape, {"shape", "of x, for methods without a prior", {.min = 1}});
   if (!o.run.empty()) return;
   visit(o.forward, {"operator", "y = A x + noise"});
   visit(o.noise, {"noise", "", {.required = true}});
@@ -65,21 +93,27 @@ void fields(FieldVisitor& visit, InferConfig::Measurement& o) {
 namespace {
 void fields_without_draws(FieldVisitor& visit, MethodConfig& o) {
   visit.flatten(o.rule);
-  visit(o.steps, {"steps", "from the first noise level to none", {.min = 1, .max = 1e6}});
+  if (!is_point_estimate(o))
+    visit(o.steps, {"steps", "from the first noise level to none", {.min = 1, .max = 1e6}});
 }
 }  // namespace
 
 void fields(FieldVisitor& visit, MethodConfig& o) {
   fields_without_draws(visit, o);
-  visit(o.draws, {"draws", "for each case", {.min = 1, .max = 1e8}});
+  if (is_point_estimate(o)) {
+    o.draws = 1;
+  } else {
+    visit(o.draws, {"draws", "for each case", {.min = 1, .max = 1e8}});
+  }
 }
 
 void fields(FieldVisitor& visit, InferConfig& o) {
   visit(o.seed, {"seed", "of all randomness"});
-  visit(o.prior, {"prior", "what is known of x", {.required = true}});
+  visit(o.prior, {"prior", "what is known of x"});
   visit(o.measurement, {"measurement", "what was measured", {.required = true}});
   visit(o.schedule, {"schedule", "noise levels"});
   visit(o.method, {"method", "how to condition on y", {.required = true}});
+  if (needs_prior(o.method) && !o.prior) visit(o.prior, {"prior", "what is known of x", {.required = true}});
   if (takes_sampler(o.method) && !o.sampler) o.sampler.emplace();
   visit(o.sampler, {"sampler", "how guidance walks down them; other methods take none"});
 }

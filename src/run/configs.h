@@ -1,6 +1,7 @@
 #pragma once
 // The config file of each command, as a struct with its defaults.
 
+#include "io/classical_fields.h"
 #include "io/method_fields.h"
 #include "io/model_options.h"
 #include "run/prior_config.h"
@@ -63,6 +64,10 @@ struct MethodConfig {
                // with loops of their own
                DiffpirOptions, DapsOptions, PnpDmOptions, RedDiffOptions, RepaintOptions, ReplacementOptions,
                PosteriorLangevinOptions,
+               // point estimates
+               WienerOptions, TikhonovOptions, FistaTvOptions, AdmmTvOptions, WaveletL1Options,
+               RichardsonLucyOptions, PnpOptions, RedOptions, MapOptions, AugmentedLagrangianOptions,
+               DeepImagePriorOptions,
                // particles
                McgdiffOptions, TdsOptions, FpsOptions>
       rule;
@@ -72,14 +77,19 @@ struct MethodConfig {
 
 // Guidance does; all other methods walk in their own way.
 bool takes_sampler(const MethodConfig& method);
+// One answer for each case instead of draws, without steps down noise levels
+bool is_point_estimate(const MethodConfig& method);
+// All but the classical ones that look at no prior, which may be left out then
+bool needs_prior(const MethodConfig& method);
 
 struct InferConfig {
   uint64_t seed = 0;
-  PriorConfig prior;
+  std::optional<PriorConfig> prior;  // unless needs_prior(method), may be absent
   struct Measurement {
     std::filesystem::path run;    // the RUN of `tweedie measure`: y, truth, operator and noise in one
     std::filesystem::path y;      // (*codomain) or (cases, *codomain)
     std::filesystem::path truth;  // (*shape) or (cases, *shape), only to score the result
+    Shape shape;                  // of x where there is no prior to say; that of the truth or of y if empty
     OperatorOptions forward = IdentityOptions{};
     std::variant<GaussianNoiseOptions> noise;
   } measurement;

@@ -76,7 +76,7 @@ void judge_method(const std::filesystem::path& run, const Summary& summary, cons
 }
 
 Tensor read_draws(const std::filesystem::path& path, const Inference& inference, int64_t draws) {
-  const Shape shape = inference.prior.denoiser->shape();
+  const Shape shape = inference.measured.likelihood.forward().domain();
   const int64_t cases = inference.measured.y.size(0);
   Shape needed{draws};
   if (inference.measured.many) needed.push_back(cases);
@@ -161,7 +161,13 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
   findings.push_back(finite(x));
   const Tensor log_weight = read_weights(run / "log_weight.npy", inference, draws);
   const Tensor exact = equally_weighted(x.to(at::kDouble), log_weight, Noise(config.seed));
-  if (measured.likelihood.noise_std() > 0) {
+  if (is_point_estimate(config.method)) {
+    findings.push_back(
+        {"spread", Finding::Status::fail, 1, std::nullopt,
+         fmt::format("{} gives one answer for each case, no draws: nothing says how sure it is",
+                     of_run.value("method", "the method")),
+         "draw from the posterior with another method, such as mmps"});
+  } else if (measured.likelihood.noise_std() > 0) {
     check_against_noise(exact, inference, findings);
   } else {
     for (const char* name : {"data-consistency", "variance-collapse"})

@@ -67,7 +67,7 @@ Figure infer_figure(const InferPictures& p) {
   const auto range = range_of(p.low, p.high);
   PanelGrid grid{.title = p.title, .columns = {}, .rows = {}};
   // One scale for spread and error, so that they can be compared by eye.
-  double spread = p.std.max().item<double>();
+  double spread = p.std.defined() ? p.std.max().item<double>() : 0;
   if (p.truth.defined()) {
     const Tensor errors = (p.mean - p.truth).abs().flatten().to(at::kDouble);
     spread = std::max(spread, at::quantile(errors.slice(0, 0, 1'000'000), 0.99).item<double>());
@@ -75,14 +75,19 @@ Figure infer_figure(const InferPictures& p) {
   const std::optional<ValueRange> spread_range = ValueRange{0, std::max(spread, 1e-12)};
   if (p.measurement.defined()) grid.columns.push_back({.title = "measurement", .range = range});
   if (p.truth.defined()) grid.columns.push_back({.title = "truth", .range = range});
-  grid.columns.push_back({.title = "posterior mean", .range = range, .new_group = true});
-  grid.columns.push_back(
-      {.title = "posterior std", .map = ColourMap::sequential, .range = spread_range, .colour_bar = true});
-  if (p.truth.defined()) {
+  const bool point = p.point;
+  grid.columns.push_back({.title = point ? "estimate" : "posterior mean", .range = range, .new_group = true});
+  if (p.std.defined()) {
     grid.columns.push_back(
-        {.title = "|mean - truth|", .map = ColourMap::sequential, .range = spread_range, .colour_bar = true});
+        {.title = "posterior std", .map = ColourMap::sequential, .range = spread_range, .colour_bar = true});
   }
-  const int64_t draws = std::min(p.draws.size(0), most_draws);
+  if (p.truth.defined()) {
+    grid.columns.push_back({.title = point ? "|estimate - truth|" : "|mean - truth|",
+                            .map = ColourMap::sequential,
+                            .range = spread_range,
+                            .colour_bar = true});
+  }
+  const int64_t draws = point ? 0 : std::min(p.draws.size(0), most_draws);
   for (int64_t d = 0; d < draws; ++d) {
     grid.columns.push_back({.title = fmt::format("draw {}", d + 1), .range = range, .new_group = d == 0});
   }
@@ -91,7 +96,7 @@ Figure infer_figure(const InferPictures& p) {
     if (p.measurement.defined()) row.images.push_back(p.measurement[c]);
     if (p.truth.defined()) row.images.push_back(p.truth[c]);
     row.images.push_back(p.mean[c]);
-    row.images.push_back(p.std[c]);
+    if (p.std.defined()) row.images.push_back(p.std[c]);
     if (p.truth.defined()) row.images.push_back((p.mean[c] - p.truth[c]).abs());
     for (int64_t d = 0; d < draws; ++d) row.images.push_back(p.draws[d][c]);
     row.caption = p.captions[c];

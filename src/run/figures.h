@@ -23,6 +23,7 @@ struct InferPictures {
   std::optional<double> low, high;
   std::string title;
   std::vector<std::string> captions;  // for each case
+  bool point = false;                 // an estimate, which the draws are copies of
 };
 // For images: measurement, truth, mean, std, |error| and six draws of the first cases; else mean and
 // intervals.

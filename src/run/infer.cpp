@@ -74,6 +74,33 @@ void write_particles(const ParticleRecord& record, const RunFolder& folder) {
   if (record.ancestors.defined()) write_npy(folder.path("ancestors.npy"), record.ancestors);
 }
 
+// iterations, objective, residual, converged and weight: the worst, or the mean, over the cases
+void describe_point(const PointRecord& record, Summary& summary) {
+  summary["iterations"] = record.iterations.max().item<int64_t>();
+  summary["converged"] = record.converged.all().item<bool>();
+  const auto number = [&](const char* name, const Tensor& value) {
+    if (value.isfinite().all().item<bool>()) summary[name] = value.item<double>();
+  };
+  number("objective", record.objective.mean());
+  number("iteration_residual", record.residual.max());
+  if (record.weight.defined()) number("weight", record.weight.mean());
+}
+
+// weight.json: for each case the weight, and what the rule saw of the others
+void write_weights(const PointRecord& record, const RunFolder& folder) {
+  Summary all = Summary::array();
+  for (size_t i = 0; i < record.trials.size(); ++i) {
+    Summary trials = Summary::array();
+    for (const WeightTrial& t : record.trials[i]) {
+      Summary trial{{"weight", t.weight}, {"residual2", t.residual2}, {"penalty", t.penalty}};
+      trial["score"] = std::isfinite(t.score) ? Summary(t.score) : Summary();
+      trials.push_back(std::move(trial));
+    }
+    all.push_back({{"weight", record.weight[static_cast<int64_t>(i)].item<double>()}, {"trials", trials}});
+  }
+  write_atomically(folder.path("weight.json"), all.dump(1) + "\n");
+}
+
 }  // namespace
 
 Tensor equally_weighted(const Tensor& x, const Tensor& log_weight, const Noise& noise) {
@@ -99,7 +126,14 @@ std::pair<Tensor, Tensor> weighted_moments(const Tensor& x, const Tensor& log_we
 
 Inference set_up(const InferConfig& config, const RunContext& context) {
   const int64_t steps = steps_of(config.method, config.sampler);
-  LoadedPrior prior = load_prior(config.prior, context);
+  if (!config.prior) {
+    if (needs_prior(config.method)) throw Error("prior", fmt::format("{} needs one", name_of(config.method)));
+    Measured measured = load_measurement(config.measurement);
+    LoadedPrior none;
+    none.dtype = measured.dtype;
+    return {std::move(none), std::move(measured), steps};
+  }
+  LoadedPrior prior = load_prior(*config.prior, context);
   Measured measured = load_measurement(config.measurement, prior.denoiser->shape());
   return {std::move(prior), std::move(measured), steps};
 }
@@ -135,15 +169,17 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   // Of draws with weights: all of them for the moments, as many equally weighted ones for everything else.
   const Tensor all = result.x.to(at::kDouble),
                x = equally_weighted(all, result.log_weight, Noise(config.seed));
-  const auto [weighted_mean, std] = weighted_moments(all, result.log_weight);
+  const auto [weighted_mean, weighted_std] = weighted_moments(all, result.log_weight);
   const Tensor mean = result.mean ? result.mean->to(at::kDouble) : weighted_mean;
+  // One answer has no spread, unless the method knows that of the posterior.
+  const Tensor std = result.std ? result.std->to(at::kDouble) : result.run.point ? Tensor() : weighted_std;
 
   Summary summary = start_summary("infer", config.seed, context);
   for (const auto* warnings : {&inference.prior.warnings, &result.run.warnings}) {
     for (const std::string& warning : *warnings) summary["warnings"].push_back(warning);
   }
   summary["method"] = name_of(config.method);
-  summary["prior"] = inference.prior.description;
+  summary["prior"] = config.prior ? inference.prior.description : "none";
   summary["draws"] = draws;
   summary["cases"] = cases;
   summary["steps"] = result.run.steps;
@@ -156,6 +192,7 @@ Summary infer(const InferConfig& config, const RunContext& context) {
     summary["mcmc"] = true;
   }
   if (result.run.acceptance_rate) summary["acceptance_rate"] = *result.run.acceptance_rate;
+  if (result.run.point) describe_point(*result.run.point, summary);
   summary["residual_chi2"] = nullptr;
   if (measured.likelihood.noise_std() > 0) {
     Tensor chi2 = at::empty({draws, cases}, at::kDouble);
@@ -170,31 +207,39 @@ Summary infer(const InferConfig& config, const RunContext& context) {
                          .mean = mean,
                          .std = std,
                          .truth = measured.truth,
-                         .measurement = picture_of(measured, inference.prior.denoiser->shape()),
+                         .measurement = picture_of(measured, measured.likelihood.forward().domain()),
                          .low = inference.prior.low,
                          .high = inference.prior.high,
                          .title = "",
-                         .captions = std::vector<std::string>(cases)};
+                         .captions = std::vector<std::string>(cases),
+                         .point = result.run.point.has_value()};
   pictures.title =
-      fmt::format("{}, {} draws, {} steps", summary["method"].get<std::string>(), draws, inference.steps);
+      result.run.point
+          ? fmt::format("{}, {} iterations", summary["method"].get<std::string>(), result.run.steps)
+          : fmt::format("{}, {} draws, {} steps", summary["method"].get<std::string>(), draws,
+                        inference.steps);
   const double range = range_of(inference.prior, measured.truth.defined() ? measured.truth : mean);
   if (const auto scored = score(mean, x, measured, range)) {
     summary["psnr"] = scored->psnr.mean().item<double>();
     summary["psnr_single_draw"] = scored->draw_psnr.mean().item<double>();
     if (scored->ssim.defined()) summary["ssim"] = scored->ssim.mean().item<double>();
     if (draws > 1) summary["coverage_90"] = scored->coverage;
-    pictures.title += fmt::format(
-        ": PSNR of the mean {:.2f} dB, of a draw {:.2f} dB, 90% intervals cover {:.0f}%",
-        scored->psnr.mean().item<double>(), scored->draw_psnr.mean().item<double>(), 100 * scored->coverage);
+    pictures.title +=
+        result.run.point
+            ? fmt::format(": PSNR {:.2f} dB", scored->psnr.mean().item<double>())
+            : fmt::format(": PSNR of the mean {:.2f} dB, of a draw {:.2f} dB, 90% intervals cover {:.0f}%",
+                          scored->psnr.mean().item<double>(), scored->draw_psnr.mean().item<double>(),
+                          100 * scored->coverage);
     for (int64_t c = 0; c < cases; ++c)
       pictures.captions[c] = fmt::format("PSNR {:.1f} dB", scored->psnr[c].item<double>());
   }
 
   write_npy(folder.path("samples.npy"), measured.many ? result.x : result.x.squeeze(1));
   write_npy(folder.path("mean.npy"), measured.many ? mean : mean[0]);
-  write_npy(folder.path("std.npy"), measured.many ? std : std[0]);
+  if (std.defined()) write_npy(folder.path("std.npy"), measured.many ? std : std[0]);
   write_npy(folder.path("log_weight.npy"), measured.many ? result.log_weight : result.log_weight.squeeze(1));
   if (result.run.particles) write_particles(*result.run.particles, folder);
+  if (result.run.point && !result.run.point->trials.empty()) write_weights(*result.run.point, folder);
   const Figure figure = infer_figure(pictures);
   if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
   write_png(folder.path("figure.png"), figure.image);

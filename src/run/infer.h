@@ -7,7 +7,7 @@
 namespace tweedie {
 
 struct Inference {
-  LoadedPrior prior;
+  LoadedPrior prior;  // its denoiser is null where the method goes without
   Measured measured;
   int64_t steps;  // of the sampler; 0 for methods without one
 };

@@ -25,9 +25,10 @@ Tensor with_cases(const Tensor& array, const Shape& shape, const std::string& pl
                                  to_string(array.sizes()), what, to_string(shape)));
 }
 
-Tensor read_real(const std::filesystem::path& path) {
+Tensor read_real(const std::filesystem::path& path, at::ScalarType* dtype = nullptr) {
   const Tensor array = read_array(path);
   if (array.is_complex()) throw Error(path.string(), "complex numbers, but real ones are needed");
+  if (dtype != nullptr) *dtype = array.scalar_type() == at::kFloat ? at::kFloat : at::kDouble;
   return array.to(at::kDouble);
 }
 
@@ -42,6 +43,7 @@ InferConfig::Measurement from_run(const InferConfig::Measurement& config) {
   }
   const MeasureConfig run = Config::read(file).as<MeasureConfig>();
   InferConfig::Measurement result;
+  result.shape = config.shape;
   result.y = config.run / "y.npy";
   result.truth = config.run / "x.npy";
   result.forward = run.measurement.forward;
@@ -49,7 +51,45 @@ InferConfig::Measurement from_run(const InferConfig::Measurement& config) {
   return result;
 }
 
+bool fits(const Tensor& y, const Shape& codomain) {
+  return y.sizes() == at::IntArrayRef(codomain) || (y.dim() == static_cast<int64_t>(codomain.size()) + 1 &&
+                                                    y.sizes().slice(1) == at::IntArrayRef(codomain));
+}
+
+// What x may be if this array holds one x or a stack of them, the likelier first: three axes are one image
+// with up to three channels.
+void add_candidates(const Tensor& array, std::vector<Shape>& candidates) {
+  const Shape whole = array.sizes().vec();
+  if (whole.empty()) return;
+  const Shape part(whole.begin() + 1, whole.end());
+  const bool stack = whole.size() > 3 || (whole.size() == 3 && whole[0] > 3);
+  if (stack) candidates.push_back(part);
+  candidates.push_back(whole);
+  if (!stack && !part.empty()) candidates.push_back(part);
+}
+
 }  // namespace
+
+Measured load_measurement(const InferConfig::Measurement& given) {
+  const InferConfig::Measurement config = given.run.empty() ? given : from_run(given);
+  if (!config.shape.empty() || config.y.empty()) return load_measurement(given, config.shape);
+  const Tensor y = read_real(config.y);
+  std::vector<Shape> candidates;
+  if (!config.truth.empty()) add_candidates(read_real(config.truth), candidates);
+  if (std::holds_alternative<IdentityOptions>(config.forward) ||
+      std::holds_alternative<BlurOptions>(config.forward))
+    add_candidates(y, candidates);
+  for (const Shape& shape : candidates) {
+    try {
+      if (!fits(y, make_operator(config.forward, shape, Noise(0), read_array)->codomain())) continue;
+    } catch (const Error&) {
+      continue;
+    }
+    return load_measurement(given, shape);
+  }
+  throw Error("measurement.shape",
+              "none, but without a [prior] the shape of x is needed, as in shape = [1, 28, 28]");
+}
 
 Measured load_measurement(const InferConfig::Measurement& given, const Shape& shape) {
   const InferConfig::Measurement config = given.run.empty() ? given : from_run(given);
@@ -63,12 +103,14 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
   }
   const LinearOperatorPtr forward = make_operator(config.forward, shape, Noise(0), read_array);
   const double noise_std = std::get<GaussianNoiseOptions>(config.noise).std;
-  const Tensor y = read_real(config.y);
+  at::ScalarType dtype = at::kDouble;
+  const Tensor y = read_real(config.y, &dtype);
   Measured result{GaussianLikelihood(forward, noise_std),
                   with_cases(y, forward->codomain(), config.y.string(), "a measurement"),
                   y.dim() > static_cast<int64_t>(forward->codomain().size()),
                   {},
-                  {}};
+                  {},
+                  dtype};
   if (!config.truth.empty()) {
     result.truth = with_cases(read_real(config.truth), shape, config.truth.string(), "a truth");
     if (result.truth.size(0) != result.y.size(0)) {

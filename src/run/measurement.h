@@ -8,14 +8,18 @@ namespace tweedie {
 
 struct Measured {
   GaussianLikelihood likelihood;
-  Tensor y;           // (cases, *codomain)
-  bool many;          // y came with an axis of cases
-  Tensor truth;       // (cases, *shape), or undefined
-  Tensor unmeasured;  // bool (*shape): where a mask hides x; undefined for other operators
+  Tensor y;                            // (cases, *codomain)
+  bool many;                           // y came with an axis of cases
+  Tensor truth;                        // (cases, *shape), or undefined
+  Tensor unmeasured;                   // bool (*shape): where a mask hides x; undefined for other operators
+  at::ScalarType dtype = at::kDouble;  // of y in its file, float32 or float64
 };
 
 // shape: of x, from the prior
 Measured load_measurement(const InferConfig::Measurement& config, const Shape& shape);
+// Where there is no prior: the shape of x is the one given, or the truth's, or that of y where the operator
+// keeps it; the first that fits y. Throws Error where none does.
+Measured load_measurement(const InferConfig::Measurement& config);
 
 // y as a picture for each case, (cases, C, H, W) with NaN where nothing was measured; undefined when it is
 // none.

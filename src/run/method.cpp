@@ -1,6 +1,7 @@
 #include "run/method.h"
 
 #include "run/prior.h"
+#include "tweedie/array_io.h"
 #include "tweedie/error.h"
 
 #include <fmt/format.h>
@@ -49,6 +50,19 @@ MethodPtr make(const Options& options, const Walk& w) {
   return posterior_sampler(options, make_schedule(w.schedule, w.steps), w.options);
 }
 
+// Those that give one answer
+template <class Options>
+concept Points = requires(const Options& options) {
+  point_estimate(options, DrawOptions{});
+};
+template <Points Options>
+MethodPtr make(const Options& options, const Walk& w) {
+  return point_estimate(options, w.options);
+}
+MethodPtr make(const WienerOptions& options, const Walk& w) {
+  return point_estimate(options, options.data.empty() ? Tensor() : read_array(options.data), w.options);
+}
+
 int64_t default_steps_of(const MethodConfig& method) {
   return std::visit(
       []<class Options>(const Options&) {
@@ -66,7 +80,7 @@ int64_t steps_of(const MethodConfig& method, const std::optional<SamplerConfig>&
     throw Error("sampler", fmt::format("{}, but {} takes none; [sampler] is for guidance such as mmps", kind,
                                        name_of(method)));
   }
-  if (std::holds_alternative<ExactOptions>(method.rule)) return 0;
+  if (std::holds_alternative<ExactOptions>(method.rule) || is_point_estimate(method)) return 0;
   const auto a = method.steps, b = sampler ? sampler->steps : std::nullopt;
   if (a && b && *a != *b) {
     throw Error("method.steps", fmt::format("{}, but sampler.steps is {}; one number is meant", *a, *b));

@@ -7,6 +7,7 @@
 #include "run/context.h"
 #include "tweedie/diagnostics.h"
 #include "tweedie/flow_density.h"
+#include "tweedie/matrix_completion.h"
 
 #include <array>
 #include <optional>
@@ -102,6 +103,16 @@ struct LikelihoodRequest {
 };
 // log p_{sigma_min} of the rows of data, by the probability-flow ODE or in closed form
 Summary likelihood(const LikelihoodRequest& request, const RunContext& context);
+
+struct CompleteRequest {
+  std::filesystem::path matrix;  // (m, n), NaN where nothing is known, or with a mask
+  std::filesystem::path mask;    // (m, n), not 0 where it is known
+  std::filesystem::path truth;   // (m, n), only to score the result
+  CompletionOptions options;
+  uint64_t seed = 0;
+};
+// The matrix of low rank behind some of its entries
+Summary complete(const CompleteRequest& request, const RunContext& context);
 
 // What a model, checkpoint or array file holds
 Summary info(const std::filesystem::path& file);

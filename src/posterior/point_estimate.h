@@ -1,0 +1,78 @@
+#pragma once
+// What methods that give one answer for each case have in common: the run over the cases, each on one thread
+// from start to end, its progress, and the record of how it converged.
+
+#include "posterior/guided_denoiser.h"
+#include "posterior/loop.h"
+
+#include <functional>
+
+namespace tweedie {
+
+struct PointCase {
+  int64_t index;
+  Tensor y;               // (1, *codomain), of the state's dtype and on its device
+  const Denoiser* prior;  // counts its evaluations; null where there is none
+  const ForwardOperator& forward;
+  const LinearOperator* linear;  // the same, where it is
+  double noise_std;
+  Noise noise;  // of this case
+  Tally& tally;
+  int64_t threads;                                     // for the work on this one
+  const std::function<double()>& linear_squared_norm;  // ||A||^2, computed when it is first asked for
+  std::function<void()> step_done;  // to be called after each iteration; throws Interrupted
+
+  void applied(int64_t times) const { tally.operator_applications += times; }
+  Shape prior_shape() const;  // (1, *shape)
+  // (dh/dx)^T (y - h(x)), which is noise_std^2 grad log p(y | x); two applications
+  Tensor data_gradient(const Tensor& x) const {
+    applied(2);
+    return forward.vjp(x, y - forward.apply(x));
+  }
+};
+
+struct PointAnswer {
+  Tensor x;  // (1, *shape)
+  int64_t iterations = 0;
+  double objective = NAN, residual = NAN;
+  bool converged = true;
+  std::optional<double> weight = {};
+  std::vector<WeightTrial> trials = {};
+};
+using PointSolve = std::function<PointAnswer(const PointCase&)>;
+
+struct PointRun {
+  const char* method;
+  const Problem& problem;
+  int64_t draws;  // 1, or Error
+  const Noise& noise;
+  const Observer& observer;
+  const DrawOptions& options;
+  int64_t iterations;  // at most, of one case: for progress
+  bool needs_prior = false, needs_noise = false, linear_only = false;
+};
+
+// Checks y and what the run says it needs; fills in all of Draws.
+Draws run_point_estimate(const PointRun& run, const PointSolve& solve);
+
+// A method that is a PointSolve for each problem
+class PointEstimate : public PosteriorSampler {
+ public:
+  explicit PointEstimate(DrawOptions options) : draw_options_(options) {}
+
+ protected:
+  DrawOptions draw_options_;
+};
+
+// ||x||, a number, of all of x
+double norm_of(const Tensor& x);
+// ||a - b|| / ||a||, at least 0 where a = b = 0
+double relative_change(const Tensor& a, const Tensor& b);
+// ||dh/dx||^2 at x
+double squared_norm(const PointCase& c, const Tensor& x);
+// Throws Error unless start >= level > 0, both finite.
+void require_levels(double start, double level);
+// ||y - h(x)||^2
+double residual2(const PointCase& c, const Tensor& x);
+
+}  // namespace tweedie

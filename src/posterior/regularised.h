@@ -1,0 +1,40 @@
+#pragma once
+// What the methods of tweedie/regularised.h share: the run over the cases, and accelerated proximal
+// gradients.
+
+#include "posterior/weight_rule.h"
+#include "tweedie/regularised.h"
+
+namespace tweedie {
+
+// ||A||^2 a little raised, so that 1 / it is a safe step; at least a tiny number
+double safe_squared_norm(const LinearOperator& a);
+
+// make(case, ||A||^2) for each case, and for each probe of a rule. On the CPU.
+using MakeRegularised =
+    std::function<std::unique_ptr<RegularisedSolver>(const PointCase& c, double squared_norm)>;
+std::unique_ptr<const PosteriorSampler> regularised(const char* method, const WeightOptions& weight,
+                                                    int64_t iterations, DrawOptions draw,
+                                                    MakeRegularised make);
+
+// min 1/2 ||A x - y||^2 + R(x), prox(z, x): x = argmin_x 1/2 ||x - z||^2 + R(x) / lipschitz.
+// FISTA (Beck and Teboulle, SIAM J. Imaging Sci. 2, 2009), with the momentum taken back where it points
+// uphill (O'Donoghue and Candes, Found. Comput. Math. 15, 2015); ISTA without momentum.
+struct ProximalGradient {
+  double lipschitz;  // >= ||A||^2
+  int64_t iterations;
+  double tolerance;  // of ||x_{k+1} - v_k|| / ||x_{k+1}||, which is 0 at the answer alone
+  bool momentum = true;
+};
+struct ProximalAnswer {
+  Tensor x;
+  int64_t iterations = 0;
+  double residual = NAN;
+  bool converged = false;
+  double residual2 = 0;  // ||A x - y||^2
+};
+using Proximal = std::function<void(const Tensor& z, Tensor& x)>;
+ProximalAnswer proximal_gradient(const PointCase& c, const Tensor& y, const Tensor& start,
+                                 const ProximalGradient& options, const Proximal& prox);
+
+}  // namespace tweedie
