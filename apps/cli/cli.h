@@ -55,6 +55,7 @@ void add_compare(CLI::App& app, Shared& shared, Action& action);
 void add_likelihood(CLI::App& app, Shared& shared, Action& action);
 void add_evaluate(CLI::App& app, Shared& shared, Action& action);
 void add_denoise(CLI::App& app, Shared& shared, Action& action);
+void add_convert(CLI::App& app, Shared& shared, Action& action);
 void add_info(CLI::App& app, Shared& shared, Action& action);
 void add_bench(CLI::App& app, Shared& shared, Action& action);
 

@@ -25,6 +25,7 @@ const tweedie::Services* tweedie_services(const char* version) {
       .likelihood = likelihood,
       .evaluate = evaluate,
       .denoise = denoise,
+      .convert = convert,
       .info = info,
       .bench = bench,
       .bench_json = to_json,

@@ -21,6 +21,7 @@ struct Services {
   decltype(&tweedie::likelihood) likelihood;
   decltype(&tweedie::evaluate) evaluate;
   decltype(&tweedie::denoise) denoise;
+  decltype(&tweedie::convert) convert;
   decltype(&tweedie::info) info;
   decltype(&tweedie::bench) bench;
   decltype(&tweedie::to_json) bench_json;

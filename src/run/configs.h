@@ -73,6 +73,16 @@ struct MethodConfig {
 // Guidance does; all other methods walk in their own way.
 bool takes_sampler(const MethodConfig& method);
 
+// What results are written as, beside .npy. automatic: mean and std like the truth's or the measurement's
+// file, where that is no plain array and the format has room for them; any other choice: the draws too.
+enum class OutputFormat { automatic, npy, as_input, png, tiff, nifti, hdf5, cfl, fits, raw };
+constexpr auto names(OutputFormat) {
+  return std::array{"auto", "npy", "as-input", "png", "tiff", "nifti", "hdf5", "cfl", "fits", "raw"};
+}
+struct OutputConfig {
+  OutputFormat format = OutputFormat::automatic;
+};
+
 struct InferConfig {
   uint64_t seed = 0;
   PriorConfig prior;
@@ -80,12 +90,15 @@ struct InferConfig {
     std::filesystem::path run;    // the RUN of `tweedie measure`: y, truth, operator and noise in one
     std::filesystem::path y;      // (*codomain) or (cases, *codomain)
     std::filesystem::path truth;  // (*shape) or (cases, *shape), only to score the result
+    std::optional<double> low,
+        high;  // that pixels of pictures are scaled to; the prior's range where not given
     OperatorOptions forward = IdentityOptions{};
     std::variant<GaussianNoiseOptions> noise;
   } measurement;
   Schedule schedule = Karras{};
   std::optional<SamplerConfig> sampler;  // by default one for methods that take one, none for others
   MethodConfig method;
+  OutputConfig output;
 };
 
 // Simulated problems, each with draws from its posterior.
@@ -118,6 +131,7 @@ void fields(FieldVisitor& visit, MeasureConfig::Measurement& o);
 void fields(FieldVisitor& visit, MeasureConfig& o);
 void fields(FieldVisitor& visit, InferConfig::Measurement& o);
 void fields(FieldVisitor& visit, MethodConfig& o);
+void fields(FieldVisitor& visit, OutputConfig& o);
 void fields(FieldVisitor& visit, InferConfig& o);
 void fields(FieldVisitor& visit, CalibrateOptions& o);
 void fields(FieldVisitor& visit, CalibrateConfig::Measurement& o);

@@ -2,19 +2,30 @@
 
 #include "core/shape.h"
 #include "io/config.h"
-#include "tweedie/array_io.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 
 namespace tweedie {
 
 namespace {
 
+// Files may lack the axis of one slice or one channel, or have it: array as (*shape) or (cases, *shape) if it
+// can be.
+Tensor fitted(const Tensor& array, const Shape& shape) {
+  const bool stack = array.dim() == static_cast<int64_t>(shape.size()) + 1 &&
+                     array.sizes().slice(1) == at::IntArrayRef(shape);
+  if (stack || array.dim() == 0) return array;
+  const Tensor one = with_axes_of(array, shape);
+  return one.sizes() == at::IntArrayRef(shape) ? one : with_axes_of(array, with_batch(array.size(0), shape));
+}
+
 // (*shape) or (cases, *shape) -> (cases, *shape)
-Tensor with_cases(const Tensor& array, const Shape& shape, const std::string& place, const char* what) {
+Tensor with_cases(const Tensor& given, const Shape& shape, const std::string& place, const char* what) {
+  const Tensor array = fitted(given, shape);
   if (array.sizes() == at::IntArrayRef(shape)) return array.unsqueeze(0);
   if (array.dim() == static_cast<int64_t>(shape.size()) + 1 &&
       array.sizes().slice(1) == at::IntArrayRef(shape)) {
@@ -25,10 +36,17 @@ Tensor with_cases(const Tensor& array, const Shape& shape, const std::string& pl
                                  to_string(array.sizes()), what, to_string(shape)));
 }
 
-Tensor read_real(const std::filesystem::path& path) {
-  const Tensor array = read_array(path);
-  if (array.is_complex()) throw Error(path.string(), "complex numbers, but real ones are needed");
-  return array.to(at::kDouble);
+std::optional<PixelRange> pixel_range(const InferConfig::Measurement& config,
+                                      const std::optional<PixelRange>& otherwise) {
+  if (config.low.has_value() != config.high.has_value()) {
+    throw Error(config.low ? "measurement.high" : "measurement.low",
+                "is missing; the range of pixels is both or neither");
+  }
+  if (!config.low) return otherwise;
+  if (!(std::isfinite(*config.low) && std::isfinite(*config.high) && *config.low < *config.high))
+    throw Error("measurement.low",
+                fmt::format("{} to {}, but a finite range is meant", *config.low, *config.high));
+  return PixelRange{*config.low, *config.high};
 }
 
 // What `tweedie measure` left, as if it had been written out.
@@ -51,7 +69,8 @@ InferConfig::Measurement from_run(const InferConfig::Measurement& config) {
 
 }  // namespace
 
-Measured load_measurement(const InferConfig::Measurement& given, const Shape& shape) {
+Measured load_measurement(const InferConfig::Measurement& given, const Shape& shape,
+                          const std::optional<PixelRange>& prior_range) {
   const InferConfig::Measurement config = given.run.empty() ? given : from_run(given);
   if (config.y.empty())
     throw Error("measurement", "y = \"file\" or run = \"folder of tweedie measure\" is needed");
@@ -61,16 +80,23 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
         "measurement.operator.pattern",
         "random: which pixels were measured must be known; use measurement.run, or pattern = \"file\"");
   }
-  const LinearOperatorPtr forward = make_operator(config.forward, shape, Noise(0), read_array);
+  const LinearOperatorPtr forward = make_operator(config.forward, shape, Noise(0), read_for_operator);
   const double noise_std = std::get<GaussianNoiseOptions>(config.noise).std;
-  const Tensor y = read_real(config.y);
+  const auto range = pixel_range(config, prior_range);
+  const MeasuredFile file = read_measured(config.y, range);
+  const Tensor y = fitted(file.values, forward->codomain());
   Measured result{GaussianLikelihood(forward, noise_std),
                   with_cases(y, forward->codomain(), config.y.string(), "a measurement"),
                   y.dim() > static_cast<int64_t>(forward->codomain().size()),
                   {},
-                  {}};
+                  {},
+                  file.meta,
+                  file.range};
   if (!config.truth.empty()) {
-    result.truth = with_cases(read_real(config.truth), shape, config.truth.string(), "a truth");
+    MeasuredFile truth = read_measured(config.truth, range);
+    result.truth = with_cases(truth.values, shape, config.truth.string(), "a truth");
+    result.like = std::move(truth.meta);
+    result.range = truth.range;
     if (result.truth.size(0) != result.y.size(0)) {
       throw Error(config.truth.string(),
                   fmt::format("{} truths for {} measurements", result.truth.size(0), result.y.size(0)));

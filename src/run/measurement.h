@@ -2,20 +2,25 @@
 // A measurement ready for use: y, the likelihood, and the truth where it is known.
 
 #include "run/configs.h"
+#include "run/measured_file.h"
 #include "tweedie/likelihood.h"
 
 namespace tweedie {
 
 struct Measured {
   GaussianLikelihood likelihood;
-  Tensor y;           // (cases, *codomain)
-  bool many;          // y came with an axis of cases
-  Tensor truth;       // (cases, *shape), or undefined
-  Tensor unmeasured;  // bool (*shape): where a mask hides x; undefined for other operators
+  Tensor y;                           // (cases, *codomain)
+  bool many;                          // y came with an axis of cases
+  Tensor truth;                       // (cases, *shape), or undefined
+  Tensor unmeasured;                  // bool (*shape): where a mask hides x; undefined for other operators
+  ArrayMeta like{};                   // of the file that x is most like: the truth's, else the measurement's
+  std::optional<PixelRange> range{};  // that its pixels were scaled to, where it is a picture
 };
 
-// shape: of x, from the prior
-Measured load_measurement(const InferConfig::Measurement& config, const Shape& shape);
+// shape: of x, from the prior; prior_range: of its values, which pixels are scaled to unless config says
+// otherwise
+Measured load_measurement(const InferConfig::Measurement& config, const Shape& shape,
+                          const std::optional<PixelRange>& prior_range = {});
 
 // y as a picture for each case, (cases, C, H, W) with NaN where nothing was measured; undefined when it is
 // none.

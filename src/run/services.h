@@ -94,6 +94,11 @@ struct LikelihoodRequest {
 // log p_{sigma_min} of the rows of data, by the probability-flow ODE or in closed form
 Summary likelihood(const LikelihoodRequest& request, const RunContext& context);
 
+// An array file as another, by the ending of its name, with what both formats can say of it. Refuses to
+// overwrite one unless context.force.
+Summary convert(const std::filesystem::path& from, const std::filesystem::path& to,
+                const RunContext& context);
+
 // What a model, checkpoint or array file holds
 Summary info(const std::filesystem::path& file);
 
