@@ -57,6 +57,7 @@ void add_evaluate(CLI::App& app, Shared& shared, Action& action);
 void add_denoise(CLI::App& app, Shared& shared, Action& action);
 void add_reconstruct(CLI::App& app, Shared& shared, Action& action);
 void add_complete(CLI::App& app, Shared& shared, Action& action);
+void add_convert(CLI::App& app, Shared& shared, Action& action);
 void add_info(CLI::App& app, Shared& shared, Action& action);
 void add_bench(CLI::App& app, Shared& shared, Action& action);
 

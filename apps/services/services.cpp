@@ -27,6 +27,7 @@ const tweedie::Services* tweedie_services(const char* version) {
       .denoise = denoise,
       .reconstruct = reconstruct,
       .complete = complete,
+      .convert = convert,
       .info = info,
       .bench = bench,
       .bench_json = to_json,

@@ -23,6 +23,7 @@ struct Services {
   decltype(&tweedie::denoise) denoise;
   decltype(&tweedie::reconstruct) reconstruct;
   decltype(&tweedie::complete) complete;
+  decltype(&tweedie::convert) convert;
   decltype(&tweedie::info) info;
   decltype(&tweedie::bench) bench;
   decltype(&tweedie::to_json) bench_json;

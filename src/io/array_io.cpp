@@ -10,6 +10,11 @@ Tensor read_array(const std::filesystem::path& path) {
   return read_array_file(path).values;
 }
 
+ArrayData read_array_data(const std::filesystem::path& path) {
+  ArrayFile file = read_array_file(path);
+  return {std::move(file.values), std::move(file.meta)};
+}
+
 void write_npy(const std::filesystem::path& path, const Tensor& array) {
   const Tensor values = plain(array);
   AtomicFile file(path);

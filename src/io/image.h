@@ -24,6 +24,8 @@ Image parse_image(ByteView bytes, const std::string& place);
 
 // pixels: (H, W) or (H, W, 3) uint8.
 Bytes encode_png(const Tensor& pixels);
+// planes: (C, H, W), C from 1 to 4, rounded and clipped to 0 .. 255, or 65535 where deep.
+Bytes encode_png_planes(const Tensor& planes, bool deep, const std::string& place);
 void write_png(const std::filesystem::path& path, const Tensor& pixels);
 
 }  // namespace tweedie

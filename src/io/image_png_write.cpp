@@ -5,6 +5,7 @@
 #include "io/image.h"
 #include "io/png_codec.h"
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 namespace tweedie {
@@ -32,15 +33,28 @@ struct Writer : PngCodec {
   ~Writer() { png_destroy_write_struct(&png, &info); }
 };
 
-bool write_rows(PngCodec& codec, png_bytepp rows, int64_t height, int64_t width, int colour) {
+bool write_rows(PngCodec& codec, png_bytepp rows, int64_t height, int64_t width, int bits, int colour) {
   if (setjmp(png_jmpbuf(codec.png))) return false;
   png_set_write_fn(codec.png, &codec, on_write, on_flush);
-  png_set_IHDR(codec.png, codec.info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), 8,
+  png_set_IHDR(codec.png, codec.info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), bits,
                colour, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(codec.png, codec.info);
+  if (bits == 16) png_set_swap(codec.png);
   png_write_image(codec.png, rows);
   png_write_end(codec.png, nullptr);
   return true;
+}
+
+// values: contiguous (H, W, ...) of 1 or 2 bytes
+Bytes encode(const Tensor& values, int bits, int colour) {
+  std::vector<png_bytep> rows = png_rows(values);
+  Writer writer;
+  if (!writer.png || !writer.info) throw Error("png", "no memory for libpng", ErrorKind::resources);
+  if (!write_rows(writer, rows.data(), values.size(0), values.size(1), bits, colour)) {
+    throw Error("png", fmt::format("can't be written: {}", writer.message),
+                writer.failed_allocation ? ErrorKind::resources : ErrorKind::input);
+  }
+  return std::move(writer.output);
 }
 
 }  // namespace
@@ -52,16 +66,25 @@ Bytes encode_png(const Tensor& pixels) {
     throw Error("png", fmt::format("pixels of shape {} and dtype {}, but (H, W) or (H, W, 3) uint8 are meant",
                                    to_string(pixels.sizes()), toString(pixels.scalar_type())));
   }
-  const Tensor values = plain(pixels);
-  std::vector<png_bytep> rows = png_rows(values);
-  Writer writer;
-  if (!writer.png || !writer.info) throw Error("png", "no memory for libpng", ErrorKind::resources);
-  const int type = gray ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB;
-  if (!write_rows(writer, rows.data(), values.size(0), values.size(1), type)) {
-    throw Error("png", fmt::format("can't be written: {}", writer.message),
-                writer.failed_allocation ? ErrorKind::resources : ErrorKind::input);
+  return encode(plain(pixels), 8, gray ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB);
+}
+
+Bytes encode_png_planes(const Tensor& planes, bool deep, const std::string& place) {
+  if (planes.dim() != 3 || planes.numel() == 0 || planes.size(0) > 4 || planes.is_complex()) {
+    throw Error(
+        place,
+        fmt::format("{} of shape {}, but a PNG image has real (H, W) or (C, H, W) with 1 to 4 channels",
+                    toString(planes.scalar_type()), to_string(planes.sizes())));
   }
-  return std::move(writer.output);
+  const Tensor whole =
+      planes.to(at::kDouble).round().clamp(0, deep ? 65535 : 255).permute({1, 2, 0}).contiguous();
+  constexpr int colours[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
+                             PNG_COLOR_TYPE_RGB_ALPHA};
+  const int colour = colours[planes.size(0) - 1];
+  if (!deep) return encode(whole.to(at::kByte), 8, colour);
+  // The low two bytes of a number up to 65535 are the same in int16.
+  const Tensor numbers = at::where(whole.gt(32767), whole - 65536, whole).to(at::kShort);
+  return encode(numbers, 16, colour);
 }
 
 void write_png(const std::filesystem::path& path, const Tensor& pixels) {

@@ -94,4 +94,16 @@ Tensor transposed(const Tensor& x, const Shape& axes) {
   return result;
 }
 
+Tensor stacked(const std::vector<Tensor>& tensors) {
+  Shape shape = tensors[0].sizes().vec();
+  shape.insert(shape.begin(), static_cast<int64_t>(tensors.size()));
+  Tensor result = empty_tensor(shape, tensors[0].scalar_type());
+  auto* end = static_cast<uint8_t*>(result.data_ptr());
+  for (const Tensor& tensor : tensors) {
+    const ByteView bytes = view_of(tensor);
+    end = std::copy(bytes.begin(), bytes.end(), end);
+  }
+  return result;
+}
+
 }  // namespace tweedie

@@ -18,6 +18,9 @@ Tensor tensor_from(ByteView data, at::ScalarType type, at::IntArrayRef shape, bo
 // Axis i of the result is axis axes[i] of x.
 Tensor transposed(const Tensor& x, const Shape& axes);
 
+// Of one shape and type, along a new first axis
+Tensor stacked(const std::vector<Tensor>& tensors);
+
 // The numbers of x, which are From in memory, as To, which type is.
 template <class To, class From>
 Tensor converted(const Tensor& x, at::ScalarType type) {

@@ -85,6 +85,8 @@ void fields(FieldVisitor& visit, InferConfig::Measurement& o) {
   visit(o.y, {"y", "(*codomain), or (cases, *codomain) for many problems at once"});
   visit(o.truth, {"truth", "only to score the result"});
   visit(o.shape, {"shape", "of x, for methods without a prior", {.min = 1}});
+  visit(o.low, {"low", "what black pixels of y and truth stand for; by default the prior's range"});
+  visit(o.high, {"high", "what white pixels stand for"});
   if (!o.run.empty()) return;
   visit(o.forward, {"operator", "y = A x + noise"});
   visit(o.noise, {"noise", "", {.required = true}});
@@ -107,6 +109,11 @@ void fields(FieldVisitor& visit, MethodConfig& o) {
   }
 }
 
+void fields(FieldVisitor& visit, OutputConfig& o) {
+  visit(o.format,
+        {"format", "of mean, std and draws, beside .npy; auto: mean and std like the file of truth or y"});
+}
+
 void fields(FieldVisitor& visit, InferConfig& o) {
   visit(o.seed, {"seed", "of all randomness"});
   visit(o.prior, {"prior", "what is known of x"});
@@ -116,6 +123,7 @@ void fields(FieldVisitor& visit, InferConfig& o) {
   if (needs_prior(o.method) && !o.prior) visit(o.prior, {"prior", "what is known of x", {.required = true}});
   if (takes_sampler(o.method) && !o.sampler) o.sampler.emplace();
   visit(o.sampler, {"sampler", "how guidance walks down them; other methods take none"});
+  visit(o.output, {"output", "what results are written as"});
 }
 
 void fields(FieldVisitor& visit, CalibrateOptions& o) {

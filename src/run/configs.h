@@ -82,6 +82,16 @@ bool is_point_estimate(const MethodConfig& method);
 // All but the classical ones that look at no prior, which may be left out then
 bool needs_prior(const MethodConfig& method);
 
+// What results are written as, beside .npy. automatic: mean and std like the truth's or the measurement's
+// file, where that is no plain array and the format has room for them; any other choice: the draws too.
+enum class OutputFormat { automatic, npy, as_input, png, tiff, nifti, hdf5, cfl, fits, raw };
+constexpr auto names(OutputFormat) {
+  return std::array{"auto", "npy", "as-input", "png", "tiff", "nifti", "hdf5", "cfl", "fits", "raw"};
+}
+struct OutputConfig {
+  OutputFormat format = OutputFormat::automatic;
+};
+
 struct InferConfig {
   uint64_t seed = 0;
   std::optional<PriorConfig> prior;  // unless needs_prior(method), may be absent
@@ -90,12 +100,15 @@ struct InferConfig {
     std::filesystem::path y;      // (*codomain) or (cases, *codomain)
     std::filesystem::path truth;  // (*shape) or (cases, *shape), only to score the result
     Shape shape;                  // of x where there is no prior to say; that of the truth or of y if empty
+    std::optional<double> low,
+        high;  // that pixels of pictures are scaled to; the prior's range where not given
     OperatorOptions forward = IdentityOptions{};
     std::variant<GaussianNoiseOptions> noise;
   } measurement;
   Schedule schedule = Karras{};
   std::optional<SamplerConfig> sampler;  // by default one for methods that take one, none for others
   MethodConfig method;
+  OutputConfig output;
 };
 
 // Simulated problems, each with draws from its posterior.
@@ -128,6 +141,7 @@ void fields(FieldVisitor& visit, MeasureConfig::Measurement& o);
 void fields(FieldVisitor& visit, MeasureConfig& o);
 void fields(FieldVisitor& visit, InferConfig::Measurement& o);
 void fields(FieldVisitor& visit, MethodConfig& o);
+void fields(FieldVisitor& visit, OutputConfig& o);
 void fields(FieldVisitor& visit, InferConfig& o);
 void fields(FieldVisitor& visit, CalibrateOptions& o);
 void fields(FieldVisitor& visit, CalibrateConfig::Measurement& o);

@@ -9,7 +9,9 @@
 #include "io/run_folder.h"
 #include "run/figures.h"
 #include "run/method.h"
+#include "run/result_files.h"
 #include "run/services.h"
+#include "run/tiled_prior.h"
 #include "tweedie/array_io.h"
 #include "tweedie/metrics.h"
 #include "tweedie/particles.h"
@@ -133,14 +135,16 @@ Inference set_up(const InferConfig& config, const RunContext& context) {
     none.dtype = measured.dtype;
     return {std::move(none), std::move(measured), steps};
   }
-  LoadedPrior prior = load_prior(*config.prior, context);
-  Measured measured = load_measurement(config.measurement, prior.denoiser->shape());
+  LoadedPrior prior = load_prior(with_size_of_x(*config.prior, config.measurement), context);
+  const auto range =
+      prior.low && prior.high ? std::optional(PixelRange{*prior.low, *prior.high}) : std::nullopt;
+  Measured measured = load_measurement(config.measurement, prior.denoiser->shape(), range);
   return {std::move(prior), std::move(measured), steps};
 }
 
 Draws run_inference(const Inference& inference, const InferConfig& config, const RunContext& context,
                     int64_t steps, int64_t draws, int64_t cases) {
-  const DrawOptions options = context.draw_options(inference.prior.dtype);
+  const DrawOptions options = context.draw_options(inference.prior.dtype, inference.prior.slice_rows);
   const Problem problem{inference.prior.denoiser, inference.measured.likelihood,
                         inference.measured.y.slice(0, 0, cases)};
   return make_method(config.method, config.sampler.value_or(SamplerConfig{}), config.schedule, steps, options)
@@ -151,6 +155,7 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   const Stopwatch watch;
   const Inference inference = set_up(config, context);
   const Measured& measured = inference.measured;
+  check_output(config.output, measured, inference.prior.denoiser->shape());
   RunFolder folder(context.out, context.force);
   const int64_t cases = measured.y.size(0), draws = config.method.draws;
   const Draws result = run_inference(inference, config, context, inference.steps, draws, cases);
@@ -180,6 +185,7 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   }
   summary["method"] = name_of(config.method);
   summary["prior"] = config.prior ? inference.prior.description : "none";
+  if (config.prior && config.prior->tile) summary["shape"] = inference.prior.denoiser->shape();
   summary["draws"] = draws;
   summary["cases"] = cases;
   summary["steps"] = result.run.steps;
@@ -240,6 +246,9 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   write_npy(folder.path("log_weight.npy"), measured.many ? result.log_weight : result.log_weight.squeeze(1));
   if (result.run.particles) write_particles(*result.run.particles, folder);
   if (result.run.point && !result.run.point->trials.empty()) write_weights(*result.run.point, folder);
+  const ResultFiles files = write_results(config.output, measured, {all, mean, std}, folder);
+  if (!files.names.empty()) summary["files"] = files.names;
+  for (const std::string& warning : files.warnings) summary["warnings"].push_back(warning);
   const Figure figure = infer_figure(pictures);
   if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
   write_png(folder.path("figure.png"), figure.image);

@@ -89,11 +89,26 @@ void describe_numbers(const Tensor& array, Summary& summary) {
   summary["std"] = std::sqrt(squares / static_cast<double>(count - 1));
 }
 
+// What the file says beside the numbers
+void describe_file(const ArrayMeta& meta, Summary& summary) {
+  summary["format"] = names(FileFormat{}).at(static_cast<size_t>(meta.format));
+  if (!meta.dtype.empty()) summary["stored_dtype"] = meta.dtype;
+  if (meta.slope != 1 || meta.intercept != 0) summary["scaling"] = {meta.slope, meta.intercept};
+  if (!meta.units.empty()) summary["units"] = one_line(meta.units);
+  if (!meta.spacing.empty()) summary["spacing"] = meta.spacing;
+  if (!meta.spacing.empty() && !meta.spacing_units.empty())
+    summary["spacing_units"] = one_line(meta.spacing_units);
+  if (!meta.orientation.empty()) summary["orientation"] = one_line(meta.orientation);
+  if (!meta.affine.empty()) summary["affine"] = meta.affine;
+}
+
 void describe_array(const std::filesystem::path& path, Summary& summary) {
-  const Tensor array = read_array_file(path).values;
+  const ArrayFile file = read_array_file(path);
+  const Tensor& array = file.values;
   summary["kind"] = "array";
   summary["shape"] = array.sizes().vec();
   summary["dtype"] = toString(array.scalar_type());
+  describe_file(file.meta, summary);
   if (array.numel() == 0) return;
   switch (array.scalar_type()) {
     case at::kDouble:

@@ -2,19 +2,30 @@
 
 #include "core/shape.h"
 #include "io/config.h"
-#include "tweedie/array_io.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 
 namespace tweedie {
 
 namespace {
 
+// Files may lack the axis of one slice or one channel, or have it: array as (*shape) or (cases, *shape) if it
+// can be.
+Tensor fitted(const Tensor& array, const Shape& shape) {
+  const bool stack = array.dim() == static_cast<int64_t>(shape.size()) + 1 &&
+                     array.sizes().slice(1) == at::IntArrayRef(shape);
+  if (stack || array.dim() == 0) return array;
+  const Tensor one = with_axes_of(array, shape);
+  return one.sizes() == at::IntArrayRef(shape) ? one : with_axes_of(array, with_batch(array.size(0), shape));
+}
+
 // (*shape) or (cases, *shape) -> (cases, *shape)
-Tensor with_cases(const Tensor& array, const Shape& shape, const std::string& place, const char* what) {
+Tensor with_cases(const Tensor& given, const Shape& shape, const std::string& place, const char* what) {
+  const Tensor array = fitted(given, shape);
   if (array.sizes() == at::IntArrayRef(shape)) return array.unsqueeze(0);
   if (array.dim() == static_cast<int64_t>(shape.size()) + 1 &&
       array.sizes().slice(1) == at::IntArrayRef(shape)) {
@@ -25,11 +36,17 @@ Tensor with_cases(const Tensor& array, const Shape& shape, const std::string& pl
                                  to_string(array.sizes()), what, to_string(shape)));
 }
 
-Tensor read_real(const std::filesystem::path& path, at::ScalarType* dtype = nullptr) {
-  const Tensor array = read_array(path);
-  if (array.is_complex()) throw Error(path.string(), "complex numbers, but real ones are needed");
-  if (dtype != nullptr) *dtype = array.scalar_type() == at::kFloat ? at::kFloat : at::kDouble;
-  return array.to(at::kDouble);
+std::optional<PixelRange> pixel_range(const InferConfig::Measurement& config,
+                                      const std::optional<PixelRange>& otherwise) {
+  if (config.low.has_value() != config.high.has_value()) {
+    throw Error(config.low ? "measurement.high" : "measurement.low",
+                "is missing; the range of pixels is both or neither");
+  }
+  if (!config.low) return otherwise;
+  if (!(std::isfinite(*config.low) && std::isfinite(*config.high) && *config.low < *config.high))
+    throw Error("measurement.low",
+                fmt::format("{} to {}, but a finite range is meant", *config.low, *config.high));
+  return PixelRange{*config.low, *config.high};
 }
 
 // What `tweedie measure` left, as if it had been written out.
@@ -73,15 +90,15 @@ void add_candidates(const Tensor& array, std::vector<Shape>& candidates) {
 Measured load_measurement(const InferConfig::Measurement& given) {
   const InferConfig::Measurement config = given.run.empty() ? given : from_run(given);
   if (!config.shape.empty() || config.y.empty()) return load_measurement(given, config.shape);
-  const Tensor y = read_real(config.y);
+  const Tensor y = read_measured(config.y, {}).values;
   std::vector<Shape> candidates;
-  if (!config.truth.empty()) add_candidates(read_real(config.truth), candidates);
+  if (!config.truth.empty()) add_candidates(read_measured(config.truth, {}).values, candidates);
   if (std::holds_alternative<IdentityOptions>(config.forward) ||
       std::holds_alternative<BlurOptions>(config.forward))
     add_candidates(y, candidates);
   for (const Shape& shape : candidates) {
     try {
-      if (!fits(y, make_operator(config.forward, shape, Noise(0), read_array)->codomain())) continue;
+      if (!fits(y, make_operator(config.forward, shape, Noise(0), read_for_operator)->codomain())) continue;
     } catch (const Error&) {
       continue;
     }
@@ -91,7 +108,8 @@ Measured load_measurement(const InferConfig::Measurement& given) {
               "none, but without a [prior] the shape of x is needed, as in shape = [1, 28, 28]");
 }
 
-Measured load_measurement(const InferConfig::Measurement& given, const Shape& shape) {
+Measured load_measurement(const InferConfig::Measurement& given, const Shape& shape,
+                          const std::optional<PixelRange>& prior_range) {
   const InferConfig::Measurement config = given.run.empty() ? given : from_run(given);
   if (config.y.empty())
     throw Error("measurement", "y = \"file\" or run = \"folder of tweedie measure\" is needed");
@@ -101,18 +119,24 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
         "measurement.operator.pattern",
         "random: which pixels were measured must be known; use measurement.run, or pattern = \"file\"");
   }
-  const LinearOperatorPtr forward = make_operator(config.forward, shape, Noise(0), read_array);
+  const LinearOperatorPtr forward = make_operator(config.forward, shape, Noise(0), read_for_operator);
   const double noise_std = std::get<GaussianNoiseOptions>(config.noise).std;
-  at::ScalarType dtype = at::kDouble;
-  const Tensor y = read_real(config.y, &dtype);
+  const auto range = pixel_range(config, prior_range);
+  const MeasuredFile file = read_measured(config.y, range);
+  const Tensor y = fitted(file.values, forward->codomain());
   Measured result{GaussianLikelihood(forward, noise_std),
                   with_cases(y, forward->codomain(), config.y.string(), "a measurement"),
                   y.dim() > static_cast<int64_t>(forward->codomain().size()),
                   {},
                   {},
-                  dtype};
+                  file.meta,
+                  file.range,
+                  file.dtype};
   if (!config.truth.empty()) {
-    result.truth = with_cases(read_real(config.truth), shape, config.truth.string(), "a truth");
+    MeasuredFile truth = read_measured(config.truth, range);
+    result.truth = with_cases(truth.values, shape, config.truth.string(), "a truth");
+    result.like = std::move(truth.meta);
+    result.range = truth.range;
     if (result.truth.size(0) != result.y.size(0)) {
       throw Error(config.truth.string(),
                   fmt::format("{} truths for {} measurements", result.truth.size(0), result.y.size(0)));

@@ -2,6 +2,7 @@
 // A measurement ready for use: y, the likelihood, and the truth where it is known.
 
 #include "run/configs.h"
+#include "run/measured_file.h"
 #include "tweedie/likelihood.h"
 
 namespace tweedie {
@@ -12,11 +13,15 @@ struct Measured {
   bool many;                           // y came with an axis of cases
   Tensor truth;                        // (cases, *shape), or undefined
   Tensor unmeasured;                   // bool (*shape): where a mask hides x; undefined for other operators
+  ArrayMeta like{};                    // of the file that x is most like: the truth's, else the measurement's
+  std::optional<PixelRange> range{};   // that its pixels were scaled to, where it is a picture
   at::ScalarType dtype = at::kDouble;  // of y in its file, float32 or float64
 };
 
-// shape: of x, from the prior
-Measured load_measurement(const InferConfig::Measurement& config, const Shape& shape);
+// shape: of x, from the prior; prior_range: of its values, which pixels are scaled to unless config says
+// otherwise
+Measured load_measurement(const InferConfig::Measurement& config, const Shape& shape,
+                          const std::optional<PixelRange>& prior_range = {});
 // Where there is no prior: the shape of x is the one given, or the truth's, or that of y where the operator
 // keeps it; the first that fits y. Throws Error where none does.
 Measured load_measurement(const InferConfig::Measurement& config);

@@ -190,13 +190,15 @@ Shape shape_of(const LoadedPrior& model) {
 }
 
 LoadedPrior load_model(const PriorConfig& config, const RunContext& context, const std::string& place) {
+  LoadedPrior prior;
   if (config.model.empty()) {
-    return std::visit([&](const auto& prior) { return load(prior, context, place); },
-                      config.analytic.value());
+    prior = std::visit([&](const auto& options) { return load(options, context, place); },
+                       config.analytic.value());
+  } else {
+    prior = load_file(config, context);
+    add_condition(config, prior, context, place);
   }
-  LoadedPrior prior = load_file(config, context);
-  add_condition(config, prior, context, place);
-  return prior;
+  return config.tile ? tiled(prior, *config.tile, context) : prior;
 }
 
 Tensor read_rows(const std::filesystem::path& path, const Shape& shape) {
@@ -213,7 +215,7 @@ Tensor sample_prior(const LoadedPrior& prior, const SamplerConfig& sampler, cons
   Noise of_truths = noise;
   if (prior.analytic) return prior.analytic->sample(count, of_truths);
   const int64_t steps = sampler.steps.value_or(32);
-  const DrawOptions options = context.draw_options(prior.dtype);
+  const DrawOptions options = context.draw_options(prior.dtype, prior.slice_rows);
   return draw([&](const auto&) { return prior.denoiser; }, prior.denoiser->shape(),
               *make_sampler(sampler, steps), make_schedule(schedule, steps), count, 1, noise,
               context.observer, options)
@@ -256,7 +258,7 @@ Sampled sample_model(const LoadedPrior& model, const SampleConfig& config, const
   };
   result.x = draw(denoiser, model.denoiser->shape(), *sampler, make_schedule(config.schedule, steps),
                   (config.count + cases - 1) / cases, cases, Noise(config.seed), context.observer,
-                  context.draw_options(model.dtype), &result.record)
+                  context.draw_options(model.dtype, model.slice_rows), &result.record)
                  .flatten(0, 1)
                  .slice(0, 0, config.count);
   result.evaluations = sampler->total_evaluations(steps);

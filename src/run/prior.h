@@ -22,8 +22,12 @@ struct LoadedPrior {
   // `generative` with another sampler, where it has one inside
   std::function<std::shared_ptr<const GenerativeModel>(std::shared_ptr<const Sampler>, const NoiseSchedule&)>
       with_sampler;
+  std::optional<int64_t> slice_rows;  // rows that walk together, where the default would take too much memory
   std::vector<std::string> warnings;
 };
+
+// The prior on images of this size, by overlapping windows.
+LoadedPrior tiled(const LoadedPrior& prior, const TileConfig& config, const RunContext& context);
 
 // place: of the [prior] table, for errors. The precision is that of context for networks.
 // Throws Error for a family without a denoiser, which load_model takes too.

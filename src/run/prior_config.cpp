@@ -49,6 +49,16 @@ void fields(FieldVisitor& visit, ClassifierConfig& o) {
   scale_field(visit, o);
 }
 
+void fields(FieldVisitor& visit, TileConfig& o) {
+  visit(
+      o.size,
+      {"size", "height and width of x; those of the measurement when not given", {.min = 1, .max = 1048576}});
+  visit(o.overlap, {"overlap",
+                    "pixels that neighbouring windows share at least; by default a quarter of a side",
+                    {.min = 0}});
+  visit(o.together, {"together", "windows that are evaluated at a time", {.min = 1, .max = 65536}});
+}
+
 void fields(FieldVisitor& visit, PriorConfig& o) {
   visit(o.model, {"model", ".safetensors, TorchScript .pt, or a .toml with a [prior]"});
   if (o.model.empty()) {
@@ -59,6 +69,7 @@ void fields(FieldVisitor& visit, PriorConfig& o) {
     visit(o.label, {"label", "class of x, where the model has classes", {.min = 0, .max = 1e6}});
     visit(o.guidance, {"guidance", "towards the label"});
   }
+  visit(o.tile, {"tile", "the model on larger images, by overlapping windows"});
 }
 
 void fields(FieldVisitor& visit, PriorFile& o) {

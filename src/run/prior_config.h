@@ -53,6 +53,14 @@ struct ClassifierConfig {
   double scale = 1;  // gamma >= 0
 };
 
+// The model on images larger than its own, by overlapping windows (tweedie/tiled_denoiser.h).
+struct TileConfig {
+  std::vector<int64_t> size;  // height and width of x; infer takes them from the measurement where not given
+  std::optional<int64_t>
+      overlap;  // pixels that neighbours share at least; a quarter of the model's shorter side
+  std::optional<int64_t> together;  // windows evaluated at a time
+};
+
 // What is known of x: a MODEL (.safetensors of ours, a TorchScript .pt, or a .toml with a [prior] of its
 // own), or the prior itself.
 struct PriorConfig {
@@ -60,6 +68,7 @@ struct PriorConfig {
   std::optional<int64_t> label;  // the class of x, of a model of classes
   std::optional<std::variant<ClassifierFreeConfig, ClassifierConfig>> guidance;  // towards it
   std::optional<std::variant<GaussianOptions, MixtureOptions, EmpiricalOptions, TorchScriptFile>> analytic;
+  std::optional<TileConfig> tile;
 };
 
 struct PriorFile {  // what a MODEL.toml holds
@@ -75,6 +84,7 @@ void fields(FieldVisitor& visit, EmpiricalOptions& o);
 void fields(FieldVisitor& visit, TorchScriptFile& o);
 void fields(FieldVisitor& visit, ClassifierFreeConfig& o);
 void fields(FieldVisitor& visit, ClassifierConfig& o);
+void fields(FieldVisitor& visit, TileConfig& o);
 void fields(FieldVisitor& visit, PriorConfig& o);
 void fields(FieldVisitor& visit, PriorFile& o);
 

@@ -113,6 +113,10 @@ struct CompleteRequest {
 };
 // The matrix of low rank behind some of its entries
 Summary complete(const CompleteRequest& request, const RunContext& context);
+// An array file as another, by the ending of its name, with what both formats can say of it. Refuses to
+// overwrite one unless context.force.
+Summary convert(const std::filesystem::path& from, const std::filesystem::path& to,
+                const RunContext& context);
 
 // What a model, checkpoint or array file holds
 Summary info(const std::filesystem::path& file);

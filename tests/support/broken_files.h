@@ -53,6 +53,68 @@ inline int unnoticed_flips(const Bytes& bytes, const Parse& parse) {
   return unnoticed;
 }
 
+// Damage of the kinds that files suffer, always the same: cut short, bits turned, lengths replaced by extreme
+// ones, bytes lost and put in. Most of it where headers are.
+inline std::vector<Bytes> mutations(const Bytes& bytes, int count) {
+  uint64_t state = 88172645463325252u;
+  const auto random = [&](uint64_t below) {  // xorshift
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return below == 0 ? 0 : state % below;
+  };
+  constexpr uint64_t extremes[] = {0,
+                                   1,
+                                   0x7f,
+                                   0x80,
+                                   0xff,
+                                   0x7fff,
+                                   0xffff,
+                                   0x7fffffff,
+                                   0x80000000,
+                                   0xffffffff,
+                                   0x7fffffffffffffff,
+                                   0xffffffffffffffff};
+  std::vector<Bytes> result;
+  for (int i = 0; i < count; ++i) {
+    Bytes mutant = bytes;
+    const auto place = [&] {
+      return random(random(2) == 0 ? std::min<size_t>(mutant.size(), 512) : mutant.size());
+    };
+    const uint64_t kind = random(5);
+    if (kind == 0) mutant.resize(random(mutant.size()));
+    for (uint64_t n = kind == 1 ? 1 + random(8) : 0; n > 0; --n)
+      mutant[place()] ^= static_cast<uint8_t>(1u << random(8));
+    if (kind == 2) {
+      const size_t width = size_t{1} << random(4), at = place();
+      const uint64_t value = extremes[random(std::size(extremes))];
+      for (size_t b = 0; b < width && at + b < mutant.size(); ++b)
+        mutant[at + b] = static_cast<uint8_t>(value >> 8 * b);
+    }
+    if (kind == 3) {
+      const size_t at = place();
+      mutant.erase(
+          mutant.begin() + static_cast<std::ptrdiff_t>(at),
+          mutant.begin() + static_cast<std::ptrdiff_t>(std::min(mutant.size(), at + 1 + random(64))));
+    }
+    if (kind == 4) mutant.insert(mutant.begin() + static_cast<std::ptrdiff_t>(place()), 1 + random(64), 0x31);
+    result.push_back(std::move(mutant));
+  }
+  return result;
+}
+
+// Each mutant is read or refused in one line; returns how many were refused. Anything else thrown fails the
+// test.
+inline int refused_mutants(const Bytes& bytes, int count, const Parse& parse) {
+  int refused = 0;
+  for (const Bytes& mutant : mutations(bytes, count)) {
+    const std::string message = message_of(mutant, parse);
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+    refused += !message.empty();
+  }
+  return refused;
+}
+
 inline Bytes gzip(const Bytes& bytes) {
   z_stream stream{};
   deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY);

@@ -49,7 +49,7 @@ TEST(IoNifti, BadHeadersAreNamed) {
   EXPECT_THAT(refusal({.sizes = {2, 2, -2}}), HasSubstr("axis 3 has size -2"));
   EXPECT_THAT(refusal({.sizes = {}}), HasSubstr("0 axes"));
   EXPECT_THAT(refusal({.sizes = {1, 1, 1, 1, 1, 1, 1, 1}}), HasSubstr("8 axes"));
-  EXPECT_THAT(refusal({.code = 8}), HasSubstr("NIfTI type 8"));
+  EXPECT_THAT(refusal({.code = 128}), HasSubstr("NIfTI type 128"));
   EXPECT_THAT(refusal({.sizes = {2, 2, 3}}), HasSubstr("truncated: 8 bytes of data, but shape (3, 2, 2)"));
   EXPECT_THAT(refusal({.sizes = {2, 2, 1}}), HasSubstr("has trailing bytes"));
   EXPECT_THAT(refusal({.sizes = {32767, 32767, 32767, 32767, 32767}}), HasSubstr("larger than any memory"));

@@ -1,0 +1,34 @@
+#pragma once
+// What happens in the process that reads an HDF5 file.
+
+#include "io/hdf5_library.h"
+#include "io/isolated.h"
+#include "io/numbers.h"
+
+#include <nlohmann/json.hpp>
+
+namespace tweedie {
+
+struct Hdf5File {
+  const Hdf5& library;
+  hid_t id;
+  uint64_t size;  // bytes of the file
+};
+
+// A fixed or variable string, or nothing; up to 512 KiB.
+std::string read_hdf5_text(const Hdf5& h, hid_t type,
+                           const std::function<herr_t(hid_t type, void* to)>& read);
+std::string read_hdf5_text_of(const Hdf5File& file, const std::string& dataset);
+
+// The reply's text is JSON: dtype, shape, units, spacing, header.
+void read_hdf5_dataset(const Hdf5File& file, const std::string& inside, IsolatedReply& reply);
+
+bool is_ismrmrd(const Hdf5File& file);
+void read_ismrmrd(const Hdf5File& file, bool mask, IsolatedReply& reply);
+
+// mm along (..., y, x) of the reconstruction that an ISMRMRD header in XML speaks of, empty where it doesn't
+std::vector<double> spacing_of_ismrmrd(const std::string& xml);
+// What is between <name> and </name>, after the one before it was found
+std::string inside_tags(const std::string& xml, const std::vector<std::string>& path);
+
+}  // namespace tweedie
