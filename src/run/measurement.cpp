@@ -31,6 +31,24 @@ Tensor read_real(const std::filesystem::path& path) {
   return array.to(at::kDouble);
 }
 
+const GaussianNoiseOptions* unknown_level(const NoiseOptions& noise) {
+  const auto* o = std::get_if<GaussianNoiseOptions>(&noise);
+  return o != nullptr && o->estimate != GaussianNoiseOptions::Estimate::none ? o : nullptr;
+}
+
+// With a level from y where it is not stated, at least roughly where a chain only starts from it.
+Likelihood likelihood_of(const LinearOperatorPtr& forward, const NoiseOptions& noise, const Tensor& y) {
+  const auto* unknown = unknown_level(noise);
+  if (unknown == nullptr) return {forward, make_noise(noise, forward->codomain(), read_array)};
+  try {
+    return GaussianLikelihood(forward, estimate_noise_std(y, *forward));
+  } catch (const Error&) {
+    const double spread = y.std().item<double>();
+    if (unknown->estimate == GaussianNoiseOptions::Estimate::data || !(spread > 0)) throw;
+    return GaussianLikelihood(forward, spread / 3);
+  }
+}
+
 // What `tweedie measure` left, as if it had been written out.
 InferConfig::Measurement from_run(const InferConfig::Measurement& config) {
   const auto file = config.run / "run.toml";
@@ -62,13 +80,19 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
         "random: which pixels were measured must be known; use measurement.run, or pattern = \"file\"");
   }
   const LinearOperatorPtr forward = make_operator(config.forward, shape, Noise(0), read_array);
-  const double noise_std = std::get<GaussianNoiseOptions>(config.noise).std;
-  const Tensor y = read_real(config.y);
-  Measured result{GaussianLikelihood(forward, noise_std),
-                  with_cases(y, forward->codomain(), config.y.string(), "a measurement"),
-                  y.dim() > static_cast<int64_t>(forward->codomain().size()),
+  const Tensor given_y = read_real(config.y),
+               y = with_cases(given_y, forward->codomain(), config.y.string(), "a measurement");
+  Measured result{likelihood_of(forward, config.noise, y),
+                  y,
+                  given_y.dim() > static_cast<int64_t>(forward->codomain().size()),
+                  {},
                   {},
                   {}};
+  result.likelihood.noise().require_possible(y, config.y.string());
+  if (const auto* o = unknown_level(config.noise)) {
+    result.estimated = o->estimate == GaussianNoiseOptions::Estimate::data;
+    if (!result.estimated) result.gibbs = {o->sweeps, o->prior_shape, o->prior_scale};
+  }
   if (!config.truth.empty()) {
     result.truth = with_cases(read_real(config.truth), shape, config.truth.string(), "a truth");
     if (result.truth.size(0) != result.y.size(0)) {

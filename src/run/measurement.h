@@ -2,16 +2,19 @@
 // A measurement ready for use: y, the likelihood, and the truth where it is known.
 
 #include "run/configs.h"
-#include "tweedie/likelihood.h"
+#include "tweedie/unknown_noise.h"
 
 namespace tweedie {
 
 struct Measured {
-  GaussianLikelihood likelihood;
+  Likelihood likelihood;
   Tensor y;           // (cases, *codomain)
   bool many;          // y came with an axis of cases
   Tensor truth;       // (cases, *shape), or undefined
   Tensor unmeasured;  // bool (*shape): where a mask hides x; undefined for other operators
+  // Where the noise level is drawn with x; the likelihood has the one to start from
+  std::optional<NoiseGibbsOptions> gibbs;
+  bool estimated = false;  // the likelihood's level is from y
 };
 
 // shape: of x, from the prior
