@@ -27,7 +27,7 @@ struct RankStatistics {
 
   std::vector<std::string> names() const;  // "direction-1", ..., "log-likelihood", "squared-norm"
   // x: (cases, *shape), y: (cases, *codomain) -> (cases, k + 2 or k + 1) float64
-  Tensor of(const Tensor& x, const Tensor& y, const GaussianLikelihood& likelihood) const;
+  Tensor of(const Tensor& x, const Tensor& y, const Likelihood& likelihood) const;
 };
 
 // (rank + u) / (L + 1) with rank = #{draws below the truth} and u ~ U(0, 1): exactly uniform for exact draws,
@@ -36,8 +36,8 @@ struct RankStatistics {
 // is that of case i. Returns (cases, statistics) float64 in (0, 1).
 Tensor rank_positions(const Tensor& of_x, const Tensor& of_draws, const Tensor& log_weight, Noise& noise);
 // The same for all statistics
-Tensor rank_positions(const Simulations& s, const RankStatistics& statistics,
-                      const GaussianLikelihood& likelihood, Noise& noise);
+Tensor rank_positions(const Simulations& s, const RankStatistics& statistics, const Likelihood& likelihood,
+                      Noise& noise);
 // Lemos, Coogan, Hezaveh and Perreault-Levasseur 2023 (TARP): of the distance from a reference point, which
 // may depend on y but not on x. reference: (cases, *shape). Returns (cases).
 Tensor distance_positions(const Simulations& s, const Tensor& reference, Noise& noise);

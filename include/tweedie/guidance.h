@@ -14,12 +14,14 @@ namespace tweedie {
 
 // Diffusion posterior sampling, Chung et al. 2023: p(y | x_sigma) ~ p(y | x_0 = D), which drops Cov[x_0 |
 // x_sigma]:
-//   D_y = D + sigma^2 / noise_std^2 J^T A^T (y - A D).
-// Under-dispersed and stiff at small noise. noise_std > 0, unless step_size is given.
+//   D_y = D + sigma^2 / noise_std^2 J^T A^T (y - A D),
+// or under any other noise D + sigma^2 J^T A^T grad_z log p(y | z), z = A D. Under-dispersed and stiff at
+// small noise. noise_std > 0, unless step_size is given.
 struct DpsOptions {
   static constexpr const char* kind = "dps";
   // The paper's practical rule (its algorithm 1, zeta') instead of the likelihood's own weight: as if each of
   // 1000 DDPM steps moved by step_size along -grad ||y - h(D)||. It ignores noise_std. Usual values 0.3 to 1.
+  // Under other noise the direction is that of grad log p(y | h(D)), its length as if ||y - h(D)|| had it.
   std::optional<double> step_size;
 };
 
@@ -92,20 +94,20 @@ using DenoiserPtr = std::shared_ptr<const Denoiser>;
 
 // y: (B, *codomain), one for each row that will be denoised. tally may be null. Throws Error naming the
 // field, the noise level, the prior or the operator that the method can't do with.
-DenoiserPtr guide(const DpsOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
-                  Tensor y, Tally* tally = nullptr);
-DenoiserPtr guide(const MmpsOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
-                  Tensor y, Tally* tally = nullptr);
-DenoiserPtr guide(const PigdmOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
-                  Tensor y, Tally* tally = nullptr);
-DenoiserPtr guide(const TmpdOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
-                  Tensor y, Tally* tally = nullptr);
-DenoiserPtr guide(const DdnmOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
-                  Tensor y, Tally* tally = nullptr);
-DenoiserPtr guide(const OracleOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
-                  Tensor y, Tally* tally = nullptr);
-DenoiserPtr guide(const CfgOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
-                  Tensor y, Tally* tally = nullptr);
+DenoiserPtr guide(const DpsOptions& options, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
+                  Tally* tally = nullptr);
+DenoiserPtr guide(const MmpsOptions& options, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
+                  Tally* tally = nullptr);
+DenoiserPtr guide(const PigdmOptions& options, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
+                  Tally* tally = nullptr);
+DenoiserPtr guide(const TmpdOptions& options, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
+                  Tally* tally = nullptr);
+DenoiserPtr guide(const DdnmOptions& options, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
+                  Tally* tally = nullptr);
+DenoiserPtr guide(const OracleOptions& options, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
+                  Tally* tally = nullptr);
+DenoiserPtr guide(const CfgOptions& options, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
+                  Tally* tally = nullptr);
 
 // Any guidance, any schedule, any sampler that needs no density.
 class GuidedSampler final : public PosteriorSampler {

@@ -10,7 +10,8 @@ namespace tweedie {
 // p_level(x) p(y | x). Moves are
 //   x + step M g + sqrt(2 step M) n,   M^{-1} = I / sigma^2 + A^T A / (noise variance),   g the gradient,
 // M^{-1} bounding the target's curvature; for an operator that is not linear, and where precondition is
-// false, ||dh/dx||^2 I stands for A^T A. Divides by noise_std.
+// false, ||dh/dx||^2 I stands for A^T A. Divides by noise_std. Under other than Gaussian noise p(y | x) is
+// flattened likewise, to its power 1 / (1 + (gamma sigma ||dh/dx||)^2 information).
 struct PosteriorLangevinOptions {
   static constexpr const char* kind = "posterior-langevin";
   static constexpr int64_t default_steps = 100;  // levels

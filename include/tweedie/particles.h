@@ -49,8 +49,10 @@ struct TdsOptions {
   static constexpr const char* kind = "tds";
   static constexpr int64_t default_steps = 100;
   enum class Twist {
-    pigdm,      // N(y; A D, noise_std^2 I + r^2 A A^T), r^2 = sigma^2 v / (sigma^2 + v)
-    dps,        // N(y; h(D), noise_std^2 I)
+    // N(y; A D, noise_std^2 I + r^2 A A^T), r^2 = sigma^2 v / (sigma^2 + v); under other than Gaussian noise
+    // p(y | A D), flattened to match
+    pigdm,
+    dps,        // N(y; h(D), noise_std^2 I), or p(y | h(D)) under other noise
     bootstrap,  // none until the last step
   };
   Twist twist = Twist::pigdm;

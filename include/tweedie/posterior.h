@@ -17,7 +17,7 @@ namespace tweedie {
 // One prior and one likelihood, and one or many measurements under them.
 struct Problem {
   std::shared_ptr<const Denoiser> prior;  // null for methods that look at none
-  GaussianLikelihood likelihood;
+  Likelihood likelihood;
   Tensor y;  // (cases, *codomain): each case is a problem of its own
 
   int64_t cases() const { return y.size(0); }
@@ -51,8 +51,9 @@ struct Draws {
   Tensor x;                            // (draws, cases, *shape)
   Tensor log_weight;                   // (draws, cases), 0 for methods whose draws count the same
   std::optional<Tensor> log_evidence;  // (cases), nats
-  std::optional<Tensor> mean;  // (cases, *shape), the posterior mean where the method knows it exactly
-  std::optional<Tensor> std;   // (cases, *shape), and its standard deviation
+  std::optional<Tensor> mean;       // (cases, *shape), the posterior mean where the method knows it exactly
+  std::optional<Tensor> std;        // (cases, *shape), and its standard deviation
+  std::optional<Tensor> noise_std;  // (draws, cases), of the noise level where it was unknown
   RunRecord run;
 };
 
@@ -78,6 +79,11 @@ class PosteriorSampler {
   virtual Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                        const Observer& observer) const = 0;
 };
+
+// The problem with its Gaussian noise made white (whitening.h); itself where it is already, or not Gaussian
+Problem whitened(const Problem& problem);
+// The method run on the whitened problem, evidence and weights put back into the units of y
+std::unique_ptr<const PosteriorSampler> with_whitening(std::unique_ptr<const PosteriorSampler> method);
 
 // Walks the sampler down the schedule: draws x cases rows in slices of fixed size, each on one thread.
 // conditioned(cases) gives the denoiser for rows that belong to these cases. Returns (draws, cases, *shape),

@@ -7,13 +7,13 @@
 
 namespace tweedie {
 
-// How z ~ N(y; h(z), noise_std^2 I) N(z; x, r^2 I) is drawn.
+// How z ~ p(y | z) N(z; x, r^2 I) is drawn.
 enum class InnerDraw {
-  exact,     // linear operators: a draw of that Gaussian
-  langevin,  // any operator: unadjusted Langevin from x + r n
+  exact,     // linear operators, Gaussian noise: a draw of that Gaussian
+  langevin,  // any operator: Langevin from x + r n, unadjusted; under other than Gaussian noise MALA
 };
 struct InnerOptions {
-  std::optional<InnerDraw> inner;  // not given: exact for linear operators, else langevin
+  std::optional<InnerDraw> inner;  // not given: exact for linear operators and Gaussian noise, else langevin
   int64_t inner_steps = 100;       // of langevin, >= 1
   // of langevin, in (0, 1]: a step times the largest curvature ||dh/dx||^2 / noise_std^2 + 1 / r^2, which for
   // an operator that is not linear is estimated where the chain is, up to four times. Variances come out too
@@ -33,8 +33,8 @@ struct DiffpirOptions {
 std::unique_ptr<const PosteriorSampler> posterior_sampler(const DiffpirOptions& options,
                                                           NoiseSchedule schedule, DrawOptions draw_options);
 
-// DAPS, Zhang et al. 2024 (decoupled annealing): at each level x_0 ~ N(y; h(x_0), noise_std^2 I) N(x_0;
-// x_hat, r^2 I), then x = x_0 + sigma n at the next. Exact for priors N(m, v I) as it stands.
+// DAPS, Zhang et al. 2024 (decoupled annealing): at each level x_0 ~ p(y | x_0) N(x_0; x_hat, r^2 I), then x
+// = x_0 + sigma n at the next. Exact for priors N(m, v I) as it stands.
 struct DapsOptions {
   static constexpr const char* kind = "daps";
   static constexpr int64_t default_steps = 100;
@@ -53,7 +53,7 @@ struct DapsOptions {
 std::unique_ptr<const PosteriorSampler> posterior_sampler(const DapsOptions& options, NoiseSchedule schedule,
                                                           DrawOptions draw_options);
 
-// PnP-DM, Wu et al. 2024 (split Gibbs): z ~ N(y; h(z), noise_std^2 I) N(z; x, rho^2 I), then x ~ p(x_0 |
+// PnP-DM, Wu et al. 2024 (split Gibbs): z ~ p(y | z) N(z; x, rho^2 I), then x ~ p(x_0 |
 // x_rho = z) by the prior's reverse SDE. At fixed rho and for a linear h its stationary law is the posterior
 // under noise of covariance noise_std^2 I + rho^2 A A^T. rho goes down the schedule.
 struct PnpDmOptions {

@@ -4,7 +4,7 @@
 
 #include "tweedie/goodness_of_fit.h"
 
-#include "diagnostic/special.h"
+#include "core/special.h"
 #include "train/mixture_em.h"
 #include "tweedie/error.h"
 

@@ -6,8 +6,8 @@
 #include "tweedie/chains.h"
 
 #include "core/shape.h"
+#include "core/special.h"
 #include "diagnostic/chain_rows.h"
-#include "diagnostic/special.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

@@ -6,8 +6,8 @@
 #include "tweedie/calibration.h"
 
 #include "core/shape.h"
+#include "core/special.h"
 #include "diagnostic/samples.h"
-#include "diagnostic/special.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

@@ -45,7 +45,7 @@ std::vector<std::string> RankStatistics::names() const {
   return result;
 }
 
-Tensor RankStatistics::of(const Tensor& x, const Tensor& y, const GaussianLikelihood& likelihood) const {
+Tensor RankStatistics::of(const Tensor& x, const Tensor& y, const Likelihood& likelihood) const {
   const Tensor flat = x.flatten(1).to(at::kDouble);
   std::vector<Tensor> columns{flat.matmul(directions)};
   if (log_likelihood) columns.push_back(likelihood.log_prob(y, x).unsqueeze(1));
@@ -84,8 +84,8 @@ Tensor rank_positions(const Tensor& of_x, const Tensor& of_draws, const Tensor& 
   return result;
 }
 
-Tensor rank_positions(const Simulations& s, const RankStatistics& statistics,
-                      const GaussianLikelihood& likelihood, Noise& noise) {
+Tensor rank_positions(const Simulations& s, const RankStatistics& statistics, const Likelihood& likelihood,
+                      Noise& noise) {
   check(s, "rank_positions");
   std::vector<Tensor> of_draws;
   for (const Tensor& draw : s.draws.unbind()) of_draws.push_back(statistics.of(draw, s.y, likelihood));

@@ -4,7 +4,7 @@
 #include "tweedie/calibration.h"
 
 #include "core/shape.h"
-#include "diagnostic/special.h"
+#include "core/special.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

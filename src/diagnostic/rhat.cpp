@@ -7,8 +7,8 @@
 
 #include "tweedie/chains.h"
 
+#include "core/special.h"
 #include "diagnostic/chain_rows.h"
-#include "diagnostic/special.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

@@ -17,8 +17,8 @@
 #include "tweedie/diagnostics.h"
 
 #include "core/shape.h"
+#include "core/special.h"
 #include "diagnostic/samples.h"
-#include "diagnostic/special.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

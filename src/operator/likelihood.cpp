@@ -6,51 +6,46 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <cmath>
-#include <numbers>
-
 namespace tweedie {
 
-GaussianLikelihood::GaussianLikelihood(std::shared_ptr<const ForwardOperator> forward, double noise_std)
+Likelihood::Likelihood(std::shared_ptr<const ForwardOperator> forward, NoiseModelPtr noise)
     : forward_(std::move(forward)),
       linear_(dynamic_cast<const LinearOperator*>(forward_.get())),
-      noise_std_(noise_std) {
+      noise_(std::move(noise)) {
   if (!forward_) throw Error("likelihood.forward", "a null pointer, but an operator is needed");
-  if (!(noise_std >= 0) || !std::isfinite(noise_std)) {
-    throw Error("likelihood.noise_std", fmt::format("{}, but a finite number >= 0 is needed", noise_std));
-  }
+  if (!noise_) throw Error("likelihood.noise", "a null pointer, but a noise model is needed");
 }
 
-Tensor GaussianLikelihood::chi2(const Tensor& y, const Tensor& x) const {
-  if (noise_std_ == 0) {
-    throw Error("likelihood.noise_std", "0: a measurement without noise has no density; above 0 is needed");
-  }
+double Likelihood::noise_std() const {
+  if (const auto std = noise_->noise_std()) return *std;
+  throw Error("method.kind",
+              fmt::format("this method takes gaussian noise only, but that of y is {}", noise_->kind()));
+}
+
+Tensor Likelihood::rows_of(const Tensor& y, const Tensor& x) const {
   require_real(y, "likelihood.y");
   const Shape one = forward_->codomain();
   const Tensor batch = y.sizes() == at::IntArrayRef(one) ? y.unsqueeze(0) : y;
   require_batch_of(batch, one, "likelihood.y");
-  const Tensor mean = forward_->apply(x);
-  if (batch.size(0) != mean.size(0) && batch.size(0) != 1) {
-    throw Error("likelihood.y", fmt::format("{} rows for {} of x, but one or as many are needed",
-                                            batch.size(0), mean.size(0)));
+  if (batch.size(0) != x.size(0) && batch.size(0) != 1) {
+    throw Error("likelihood.y",
+                fmt::format("{} rows for {} of x, but one or as many are needed", batch.size(0), x.size(0)));
   }
-  const Tensor residual = batch - mean;
-  return row_dot(residual, residual) / (noise_std_ * noise_std_);
+  return batch;
 }
 
-Tensor GaussianLikelihood::log_prob(const Tensor& y, const Tensor& x) const {
-  const auto m = static_cast<double>(product(forward_->codomain()));
-  return -0.5 * chi2(y, x) - m * (std::log(noise_std_) + 0.5 * std::log(2 * std::numbers::pi));
+Tensor Likelihood::log_prob(const Tensor& y, const Tensor& x) const {
+  const Tensor z = forward_->apply(x);
+  return noise_->log_prob(rows_of(y, x), z);
 }
 
-Tensor GaussianLikelihood::simulate(const Tensor& x, Noise& noise) const {
-  const Tensor mean = forward_->apply(x);
-  if (noise_std_ == 0) return mean;
-  return mean + noise_std_ * noise.normal_like(mean);
+Tensor Likelihood::simulate(const Tensor& x, Noise& noise) const {
+  return noise_->simulate(forward_->apply(x), noise);
 }
 
-Tensor GaussianLikelihood::residual_chi2(const Tensor& y, const Tensor& x) const {
-  return chi2(y, x) / static_cast<double>(product(forward_->codomain()));
+Tensor Likelihood::residual_chi2(const Tensor& y, const Tensor& x, Noise noise) const {
+  const Tensor z = forward_->apply(x), r = noise_->residuals(rows_of(y, x), z, noise);
+  return row_dot(r, r) / static_cast<double>(product(forward_->codomain()));
 }
 
 }  // namespace tweedie

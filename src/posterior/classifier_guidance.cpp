@@ -132,8 +132,8 @@ Tensor Classifier::do_gradient(const Tensor& x, const Tensor& sigma) const {
   return torch::autograd::grad({value.sum()}, {input})[0];
 }
 
-DenoiserPtr guide(const CfgOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
-                  Tensor y, Tally* tally) {
+DenoiserPtr guide(const CfgOptions& options, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
+                  Tally* tally) {
   return classifier_free(options.scale, counted(prior, tally),
                          guide(OracleOptions{}, prior, likelihood, std::move(y), tally));
 }

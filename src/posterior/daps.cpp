@@ -1,7 +1,7 @@
 // DAPS. Zhang, Chu, Berner, Meng, Anandkumar, Song, "Improving diffusion inverse problem solving with
 // decoupled noise annealing", CVPR 2025 (arXiv 2407.01521), algorithm 1. From level t to s:
 //   x_hat ~ the end of the probability-flow ODE from x at t
-//   x_0   ~ N(y; h(x_0), noise_std^2 I) N(x_0; x_hat, r^2 I)
+//   x_0   ~ p(y | x_0) N(x_0; x_hat, r^2 I)
 //   x     = x_0 + s n
 // When the second factor is p(x_0 | x_t), x_0 is of the law p(x_0 | y) if x is of p(x_t | y), and the next x
 // of p(x_s | y). For a prior N(m, v I) that factor is N(D, tr V / d I): so are the defaults, one Euler step
@@ -33,7 +33,7 @@ class Daps final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
-    require_noise(problem.likelihood, "daps");
+    require_density(problem.likelihood, "daps");
     const LocalPosterior local(options_.inner, problem, "daps");
     const bool whole = dynamic_cast<const AnalyticPrior*>(problem.prior.get()) != nullptr &&
                        product(problem.prior->shape()) <= whole_trace;

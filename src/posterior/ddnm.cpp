@@ -14,7 +14,7 @@ namespace {
 
 class Ddnm final : public GuidedDenoiser {
  public:
-  Ddnm(DenoiserPtr prior, const GaussianLikelihood& likelihood, Tensor y, Tally* tally)
+  Ddnm(DenoiserPtr prior, const Likelihood& likelihood, Tensor y, Tally* tally)
       : GuidedDenoiser("ddnm", std::move(prior), likelihood, std::move(y), tally) {}
 
  protected:
@@ -28,7 +28,7 @@ class Ddnm final : public GuidedDenoiser {
 
 }  // namespace
 
-DenoiserPtr guide(const DdnmOptions&, DenoiserPtr prior, const GaussianLikelihood& likelihood, Tensor y,
+DenoiserPtr guide(const DdnmOptions&, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
                   Tally* tally) {
   require_linear(likelihood, "ddnm");
   return std::make_shared<Ddnm>(std::move(prior), likelihood, std::move(y), tally);

@@ -3,6 +3,9 @@
 //
 //   r = y - h(D(x)),   D_y = D + w J^T (dh/dx)^T r
 //
+// under Gaussian noise. Under any other r is the derivative of log p(y | z) at z = h(D), and its own weight w
+// sigma^2.
+//
 //   w = sigma^2 / noise_std^2                                   the likelihood's own weight
 //   w = step_size sqrt(1 - beta) sigma^2 / (beta ||r||)         the paper's rule: after each DDPM step,
 //                                                               x' - step_size grad_{x_t} ||r||
@@ -41,7 +44,7 @@ double ddpm_beta(double sigma) {
 
 class Dps final : public GuidedDenoiser {
  public:
-  Dps(const DpsOptions& options, std::shared_ptr<const Denoiser> prior, const GaussianLikelihood& likelihood,
+  Dps(const DpsOptions& options, std::shared_ptr<const Denoiser> prior, const Likelihood& likelihood,
       Tensor y, Tally* tally)
       : GuidedDenoiser("dps", std::move(prior), likelihood, std::move(y), tally), options_(options) {}
 
@@ -49,15 +52,18 @@ class Dps final : public GuidedDenoiser {
   Tensor do_mean(const Tensor& x, const Tensor& sigma) const override {
     const ForwardOperator& h = likelihood_.forward();
     const Linearised prior = linearise_prior(x, sigma);
-    const Tensor r = y_ - h.apply(prior.mean);
+    const Tensor z = h.apply(prior.mean);
+    const Tensor r = gaussian() ? y_ - z : likelihood_.noise().slope(y_, z).derivative.to(x.scalar_type());
     const Tensor gradient = prior.vjp(h.vjp(prior.mean, r));
     count(x.size(0), 1, 2);
     return prior.mean + weight(r, sigma, x) * gradient;
   }
 
  private:
+  bool gaussian() const { return likelihood_.noise().noise_std().has_value(); }
+
   Tensor weight(const Tensor& r, const Tensor& sigma, const Tensor& x) const {
-    if (!options_.step_size) return sigma.square() / noise_variance();
+    if (!options_.step_size) return gaussian() ? sigma.square() / noise_variance() : sigma.square();
     const Tensor norm = row_dot(r, r).sqrt().clamp_min(1e-30);
     Tensor step = sigma.to(at::kDouble).clone().reshape({-1});
     for (int64_t i = 0; i < step.numel(); ++i) {
@@ -73,8 +79,8 @@ class Dps final : public GuidedDenoiser {
 }  // namespace
 
 std::shared_ptr<const Denoiser> guide(const DpsOptions& options, std::shared_ptr<const Denoiser> prior,
-                                      const GaussianLikelihood& likelihood, Tensor y, Tally* tally) {
-  if (!options.step_size) require_noise(likelihood, "dps");
+                                      const Likelihood& likelihood, Tensor y, Tally* tally) {
+  if (!options.step_size) require_density(likelihood, "dps");
   if (options.step_size && !(*options.step_size > 0 && std::isfinite(*options.step_size))) {
     throw Error("method.step_size", fmt::format("{}: a positive number is needed", *options.step_size));
   }

@@ -46,13 +46,27 @@ void record_work(RunRecord& record, const Tally& tally, int64_t rows) {
   record.operator_applications = per_row(tally.operator_applications);
 }
 
-const LinearOperator& require_linear(const GaussianLikelihood& likelihood, const char* method) {
+void require_gaussian(const Likelihood& likelihood, const char* method) {
+  if (likelihood.noise().noise_std()) return;
+  throw Error(
+      "method.kind",
+      fmt::format("{} takes gaussian noise only; dps, daps, pnp-dm, tds and posterior-langevin take {}",
+                  method, likelihood.noise().kind()));
+}
+
+const LinearOperator& require_linear(const Likelihood& likelihood, const char* method) {
+  require_gaussian(likelihood, method);
   if (const LinearOperator* a = likelihood.linear()) return *a;
   throw Error("method.kind", fmt::format("{} needs a linear operator; use dps for this one", method));
 }
 
-void require_noise(const GaussianLikelihood& likelihood, const char* method) {
-  if (likelihood.noise_std() > 0) return;
+void require_noise(const Likelihood& likelihood, const char* method) {
+  require_gaussian(likelihood, method);
+  require_density(likelihood, method);
+}
+
+void require_density(const Likelihood& likelihood, const char* method) {
+  if (likelihood.has_density()) return;
   throw Error(
       "measurement.noise.std",
       fmt::format(

@@ -7,10 +7,17 @@
 
 namespace tweedie {
 
-// The likelihood's operator; throws Error(method.kind) when it is not linear.
-const LinearOperator& require_linear(const GaussianLikelihood& likelihood, const char* method);
-// Throws Error(measurement.noise.std) when there is none, for methods that divide by its standard deviation.
-void require_noise(const GaussianLikelihood& likelihood, const char* method);
+// Throws Error(method.kind) for other noise than Gaussian noise that is the same in every entry, naming the
+// methods that take it.
+void require_gaussian(const Likelihood& likelihood, const char* method);
+// The likelihood's operator under Gaussian noise; throws Error(method.kind) when it is not linear, or the
+// noise another.
+const LinearOperator& require_linear(const Likelihood& likelihood, const char* method);
+// Throws Error(measurement.noise.std) when there is no noise, for methods that divide by its standard
+// deviation or follow log p(y | x), whatever the noise.
+void require_density(const Likelihood& likelihood, const char* method);
+// Both: Gaussian noise, and not none of it
+void require_noise(const Likelihood& likelihood, const char* method);
 // The prior as an analytic one, or Error(method.kind).
 std::shared_ptr<const AnalyticPrior> require_analytic(const DenoiserPtr& prior, const char* method);
 
@@ -27,8 +34,8 @@ inline Tensor flat_sigma(const Tensor& sigma) {
 class GuidedDenoiser : public Denoiser {
  public:
   // Throws Error(method.y) unless y is a batch of the likelihood's measurements.
-  GuidedDenoiser(const char* method, std::shared_ptr<const Denoiser> prior,
-                 const GaussianLikelihood& likelihood, Tensor y, Tally* tally)
+  GuidedDenoiser(const char* method, std::shared_ptr<const Denoiser> prior, const Likelihood& likelihood,
+                 Tensor y, Tally* tally)
       : prior_(std::move(prior)), likelihood_(likelihood), y_(std::move(y)), tally_(tally) {
     require_batch_of(y_, likelihood_.forward().codomain(), std::string(method) + ".y");
   }
@@ -39,6 +46,7 @@ class GuidedDenoiser : public Denoiser {
   Linearised linearise_prior(const Tensor& x, const Tensor& sigma) const {
     return linearise(*prior_, x, flat_sigma(sigma));
   }
+  // Of Gaussian noise
   double noise_variance() const { return likelihood_.noise_std() * likelihood_.noise_std(); }
   // One evaluation of the prior with so many vjps and operator applications, for each of the rows
   void count(int64_t rows, int64_t vjps, int64_t operator_applications) const {
@@ -49,7 +57,7 @@ class GuidedDenoiser : public Denoiser {
   }
 
   std::shared_ptr<const Denoiser> prior_;
-  GaussianLikelihood likelihood_;
+  Likelihood likelihood_;
   Tensor y_;
   Tally* tally_;
 };

@@ -51,7 +51,7 @@ std::optional<std::string> caveat(const CfgOptions& options, const Problem&) {
                      options.scale);
 }
 std::optional<std::string> caveat(const DdnmOptions&, const Problem& problem) {
-  if (problem.likelihood.noise_std() == 0) return std::nullopt;
+  if (!problem.likelihood.has_density()) return std::nullopt;
   return "ddnm takes y as if it had no noise, so the draws reproduce its noise; ddnm-plus knows of it";
 }
 

@@ -5,6 +5,9 @@
 //   x' = x + step M g + sqrt(2 step) xi,   xi ~ N(0, M),   M^{-1} = I / sigma^2 + A^T A / v
 // -log p_sigma has curvature at most 1 / sigma^2, so M times the target's is at most I. For linear A a draw
 // of xi is M (n / sigma + A^T n' / sqrt(v)). With metropolis, MALA in the metric M.
+// Under other than Gaussian noise g has grad log p(y | x) / v, v = 1 + gamma^2 sigma^2 k, k = ||dh/dx||^2
+// times the largest information of an entry of y, which for Gaussian noise is the same; M^{-1} = (1 / sigma^2
+// + k / v) I.
 
 #include "tweedie/langevin_posterior.h"
 
@@ -76,7 +79,7 @@ class PosteriorLangevin final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
-    require_noise(problem.likelihood, "posterior-langevin");
+    require_density(problem.likelihood, "posterior-langevin");
     const auto* density = dynamic_cast<const AnalyticPrior*>(problem.prior.get());
     if (options_.metropolis && density == nullptr)
       throw Error("method.metropolis", "true, but a learned prior has no density; use false");
@@ -86,8 +89,9 @@ class PosteriorLangevin final : public PosteriorSampler {
     }
     const int64_t kept = draws / chains, moves = options_.warmup + (kept - 1) * options_.thin;
     const SquaredNorm norm(problem);
-    const LinearOperator* a = options_.precondition ? problem.likelihood.linear() : nullptr;
-    const double noise_variance = std::pow(problem.likelihood.noise_std(), 2);
+    const auto noise_std = problem.likelihood.noise().noise_std();
+    const LinearOperator* a = options_.precondition && noise_std ? problem.likelihood.linear() : nullptr;
+    const double noise_variance = noise_std ? *noise_std * *noise_std : 1;  // of rows.data_gradient
     const std::vector<double> levels = annealed();
     std::atomic<int64_t> accepted{0}, proposed{0};
 
@@ -106,9 +110,7 @@ class PosteriorLangevin final : public PosteriorSampler {
       const Level level(rows, a, last_level(), rows.each(noise_variance), norm.at(rows, x));
       const Metric metric = level.metric();
       const Target target = [&](const Tensor& at) -> LogDensity {
-        rows.applied(1);
-        return {density->log_prob(at, last_level()) + problem.likelihood.log_prob(rows.y, at),
-                level.drift(at)};
+        return {density->log_prob(at, last_level()) + rows.log_likelihood(at), level.drift(at)};
       };
       std::optional<ChainState> chain;
       if (options_.metropolis && moves > 0) chain = start_chain(target, x);

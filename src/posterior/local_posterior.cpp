@@ -1,5 +1,6 @@
 #include "posterior/local_posterior.h"
 
+#include "core/langevin.h"
 #include "core/rows.h"
 #include "core/shape.h"
 
@@ -34,11 +35,19 @@ Tensor nearest_to_data(const LoopRows& rows, const LinearOperator& a, const Tens
   return x + solve_rows(solve, y - a.apply(x), weight);
 }
 
-SquaredNorm::SquaredNorm(const Problem& problem) {
+SquaredNorm::SquaredNorm(const Problem& problem)
+    : gaussian_(problem.likelihood.noise().noise_std().has_value()) {
   if (const LinearOperator* a = problem.likelihood.linear()) linear_ = std::pow(a->norm(), 2);
 }
 
 Tensor SquaredNorm::at(const LoopRows& rows, const Tensor& x) const {
+  const Tensor norm2 = of_operator(rows, x);
+  if (gaussian_) return norm2;
+  rows.applied(1);
+  return norm2 * rows.noise.slope(rows.y, rows.forward.apply(x)).information.flatten(1).amax(1);
+}
+
+Tensor SquaredNorm::of_operator(const LoopRows& rows, const Tensor& x) const {
   if (linear_) return rows.each(*linear_);
   rows.applied(jacobian_norm_applications);
   return jacobian_squared_norm(rows.forward, x);
@@ -64,7 +73,8 @@ Tensor jacobian_squared_norm(const ForwardOperator& h, const Tensor& x) {
 LocalPosterior::LocalPosterior(const InnerOptions& options, const Problem& problem, const char* method)
     : options_(options),
       linear_(problem.likelihood.linear()),
-      noise_variance_(std::pow(problem.likelihood.noise_std(), 2)) {
+      gaussian_(problem.likelihood.noise().noise_std().has_value()),
+      noise_variance_(gaussian_ ? std::pow(problem.likelihood.noise_std(), 2) : 1) {
   require_at_least(options.inner_steps, 1, "method.inner_steps");
   if (!(options.inner_step > 0 && options.inner_step <= 1))
     throw Error("method.inner_step", fmt::format("{}: above 0 and at most 1 is needed", options.inner_step));
@@ -73,11 +83,18 @@ LocalPosterior::LocalPosterior(const InnerOptions& options, const Problem& probl
         "method.inner",
         fmt::format("exact, but {} can draw exactly for linear operators only; use langevin", method));
   }
-  if (options.inner == InnerDraw::langevin) linear_ = nullptr;
+  if (options.inner == InnerDraw::exact && !gaussian_) {
+    throw Error("method.inner",
+                fmt::format("exact, but {} can draw exactly under gaussian noise only, and that "
+                            "of y is {}; use langevin",
+                            method, problem.likelihood.noise().kind()));
+  }
+  if (options.inner == InnerDraw::langevin || !gaussian_) linear_ = nullptr;
   if (linear_ == nullptr) norm_.emplace(problem);
 }
 
 Tensor LocalPosterior::draw(const LoopRows& rows, const Tensor& x, const Tensor& r2, Noise& noise) const {
+  if (!gaussian_) return metropolis(rows, x, r2, noise);
   return linear_ != nullptr ? exact(rows, x, r2, noise) : langevin(rows, x, r2, noise);
 }
 
@@ -104,6 +121,21 @@ Tensor LocalPosterior::langevin(const LoopRows& rows, const Tensor& x, const Ten
     z = z + push * rows.data_gradient(z) + pull * (x - z) + shake * noise.normal_like(x);
   }
   return z;
+}
+
+// MALA, whose invariant law is q whatever the drift: that of the continued log density (noise_model.h). The
+// step is kept, so that moves can be reversed.
+Tensor LocalPosterior::metropolis(const LoopRows& rows, const Tensor& x, const Tensor& r2,
+                                  Noise& noise) const {
+  const Tensor start = x + per_row(r2.sqrt(), x) * noise.normal_like(x);
+  const Tensor step = options_.inner_step / (norm_->at(rows, start) + 1 / r2), weight = per_row(1 / r2, x);
+  const Target target = [&](const Tensor& z) -> LogDensity {
+    const Tensor away = z - x;
+    return {rows.log_likelihood(z) - 0.5 * row_dot(away, away) / r2, rows.data_gradient(z) - weight * away};
+  };
+  ChainState chain = start_chain(target, start);
+  for (int64_t i = 0; i < options_.inner_steps; ++i) mala_move(target, chain, step, noise);
+  return chain.x;
 }
 
 }  // namespace tweedie

@@ -1,5 +1,5 @@
 #pragma once
-// q(z) ~ N(y; h(z), noise_std^2 I) N(z; x, r^2 I): the step of a splitting method that knows the data.
+// q(z) ~ p(y | z) N(z; x, r^2 I): the step of a splitting method that knows the data.
 
 #include "posterior/loop.h"
 #include "tweedie/splitting.h"
@@ -20,14 +20,19 @@ Tensor nearest_to_data(const LoopRows& rows, const LinearOperator& a, const Tens
 constexpr int jacobian_norm_iterations = 4, jacobian_norm_applications = 1 + 3 * jacobian_norm_iterations;
 Tensor jacobian_squared_norm(const ForwardOperator& h, const Tensor& x);
 
+// The largest curvature of -noise_unit() log p(y | x) at x, (B) float64: ||dh/dx||^2, times the information
+// of an entry of y where the noise is not Gaussian.
 class SquaredNorm {
  public:
   explicit SquaredNorm(const Problem& problem);  // linear: ||A||^2, computed here
   // Otherwise as jacobian_squared_norm does it
   Tensor at(const LoopRows& rows, const Tensor& x) const;
-  bool constant() const { return linear_.has_value(); }
+  bool constant() const { return linear_.has_value() && gaussian_; }
 
  private:
+  Tensor of_operator(const LoopRows& rows, const Tensor& x) const;
+
+  bool gaussian_;
   std::optional<double> linear_;
 };
 
@@ -42,10 +47,12 @@ class LocalPosterior {
  private:
   Tensor exact(const LoopRows& rows, const Tensor& x, const Tensor& r2, Noise& noise) const;
   Tensor langevin(const LoopRows& rows, const Tensor& x, const Tensor& r2, Noise& noise) const;
+  Tensor metropolis(const LoopRows& rows, const Tensor& x, const Tensor& r2, Noise& noise) const;
 
   InnerOptions options_;
   const LinearOperator* linear_;  // where the draw is exact
-  double noise_variance_;
+  bool gaussian_;
+  double noise_variance_;            // of Gaussian noise
   std::optional<SquaredNorm> norm_;  // where it is not
 };
 

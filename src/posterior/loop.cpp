@@ -1,5 +1,6 @@
 #include "posterior/loop.h"
 
+#include "core/rows.h"
 #include "core/shape.h"
 
 #include <ATen/ATen.h>
@@ -31,7 +32,22 @@ Tensor LoopRows::each(double value) const {
 
 Tensor LoopRows::data_gradient(const Tensor& x) const {
   applied(2);
-  return forward.vjp(x, y - forward.apply(x));
+  const Tensor z = forward.apply(x);
+  return forward.vjp(x, noise.noise_std() ? y - z : noise.slope(y, z).derivative.to(x.scalar_type()));
+}
+
+double LoopRows::noise_unit() const {
+  const auto std = noise.noise_std();
+  return std ? *std * *std : 1;
+}
+
+Tensor LoopRows::log_likelihood(const Tensor& x) const {
+  constexpr double impossible = 1e6;
+  applied(1);
+  const Tensor z = forward.apply(x), exact = noise.log_prob(y, z);
+  if (exact.isfinite().all().item<bool>()) return exact;
+  const Tensor value = noise.slope(y, z).value.flatten(1);
+  return at::where(exact.isfinite(), exact, row_dot(value, at::ones_like(value)) - impossible);
 }
 
 Draws run_loop(const LoopRun& run, const Loop& loop) {
@@ -50,7 +66,8 @@ Draws run_loop(const LoopRun& run, const Shape& shape, const Loop& loop) {
   const DenoiserPtr prior = counted(problem.prior, &tally);
   const auto walk = [&](const Slice& slice) {
     rows += slice.rows();
-    return loop({slice, *prior, problem.likelihood.forward(), slice.rows_of(y), tally});
+    return loop(
+        {slice, *prior, problem.likelihood.forward(), slice.rows_of(y), tally, problem.likelihood.noise()});
   };
   Draws result;
   result.x = draw_slices(walk, run.steps, shape, run.draws, problem.cases(), run.noise, run.observer,

@@ -18,6 +18,7 @@ struct LoopRows {
   const ForwardOperator& forward;
   Tensor y;  // (rows, *codomain), of the state's dtype and on its device
   Tally& tally;
+  const NoiseModel& noise;
 
   // std n, (rows, *shape): where a walk begins
   Tensor start(double std) const;
@@ -25,8 +26,13 @@ struct LoopRows {
   Tensor each(double value) const;
   Noise moves() const { return slice.noise().stream(Stream::sampler); }
   void applied(int64_t times) const { tally.operator_applications += times * slice.rows(); }
-  // (dh/dx)^T (y - h(x)), which is noise_std^2 grad log p(y | x); two applications
+  // noise_unit() grad log p(y | x), for Gaussian noise (dh/dx)^T (y - h(x)); two applications
   Tensor data_gradient(const Tensor& x) const;
+  // noise_std^2 for Gaussian noise, else 1
+  double noise_unit() const;
+  // log p(y | x), (rows) float64. Where y is impossible it is finite, so far below all that is possible that
+  // a chain never goes there, and finds its way out when it starts there; one application.
+  Tensor log_likelihood(const Tensor& x) const;
 };
 
 using Loop = std::function<Tensor(const LoopRows&)>;

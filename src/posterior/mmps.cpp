@@ -18,8 +18,8 @@ namespace {
 
 class Mmps final : public GuidedDenoiser {
  public:
-  Mmps(const MmpsOptions& options, std::shared_ptr<const Denoiser> prior,
-       const GaussianLikelihood& likelihood, Tensor y, Tally* tally)
+  Mmps(const MmpsOptions& options, std::shared_ptr<const Denoiser> prior, const Likelihood& likelihood,
+       Tensor y, Tally* tally)
       : GuidedDenoiser("mmps", std::move(prior), likelihood, std::move(y), tally), options_(options) {}
 
  protected:
@@ -60,7 +60,7 @@ class Mmps final : public GuidedDenoiser {
 }  // namespace
 
 std::shared_ptr<const Denoiser> guide(const MmpsOptions& options, std::shared_ptr<const Denoiser> prior,
-                                      const GaussianLikelihood& likelihood, Tensor y, Tally* tally) {
+                                      const Likelihood& likelihood, Tensor y, Tally* tally) {
   require_linear(likelihood, "mmps");
   if (options.iterations < 1) {
     throw Error("method.iterations", fmt::format("{}: at least 1 is needed", options.iterations));

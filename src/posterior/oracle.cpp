@@ -69,8 +69,7 @@ class OracleDenoiser final : public Denoiser {
 
 }  // namespace
 
-Oracle::Oracle(const char* method, const DenoiserPtr& prior, const GaussianLikelihood& likelihood,
-               const Tensor& y)
+Oracle::Oracle(const char* method, const DenoiserPtr& prior, const Likelihood& likelihood, const Tensor& y)
     : shape_(prior->shape()), once_(y.size(0)), given_(y.size(0)) {
   const LinearOperator& a = require_linear(likelihood, method);
   require_batch_of(y, a.codomain(), std::string(method) + ".y");
@@ -104,7 +103,7 @@ std::pair<Tensor, std::vector<int64_t>> distinct_rows(const Tensor& y) {
   return {at::stack(distinct), place};
 }
 
-DenoiserPtr guide(const OracleOptions&, DenoiserPtr prior, const GaussianLikelihood& likelihood, Tensor y,
+DenoiserPtr guide(const OracleOptions&, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
                   Tally* tally) {
   require_batch_of(y, likelihood.forward().codomain(), "oracle.y");
   const auto [cases, place] = distinct_rows(y);

@@ -11,7 +11,7 @@ namespace tweedie {
 class Oracle {
  public:
   // y: (cases, *codomain). Throws Error unless the prior is analytic and the operator linear.
-  Oracle(const char* method, const DenoiserPtr& prior, const GaussianLikelihood& likelihood, const Tensor& y);
+  Oracle(const char* method, const DenoiserPtr& prior, const Likelihood& likelihood, const Tensor& y);
 
   // For rows that belong to these cases. Safe to call from several threads.
   DenoiserPtr rows(const std::vector<int64_t>& cases) const;

@@ -20,7 +20,7 @@ namespace {
 
 class Pigdm final : public GuidedDenoiser {
  public:
-  Pigdm(double data_variance, DenoiserPtr prior, const GaussianLikelihood& likelihood, Tensor y, Tally* tally)
+  Pigdm(double data_variance, DenoiserPtr prior, const Likelihood& likelihood, Tensor y, Tally* tally)
       : GuidedDenoiser("pigdm", std::move(prior), likelihood, std::move(y), tally),
         data_variance_(data_variance) {}
 
@@ -85,8 +85,8 @@ double estimate_data_variance(const Denoiser& prior) {
   throw Error("method.data_variance", "not given, and the prior's is not finite: a number above 0 is needed");
 }
 
-DenoiserPtr guide(const PigdmOptions& options, DenoiserPtr prior, const GaussianLikelihood& likelihood,
-                  Tensor y, Tally* tally) {
+DenoiserPtr guide(const PigdmOptions& options, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
+                  Tally* tally) {
   require_linear(likelihood, "pigdm");
   const double variance = options.data_variance ? *options.data_variance : estimate_data_variance(*prior);
   if (!(variance > 0 && std::isfinite(variance))) {

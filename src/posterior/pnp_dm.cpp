@@ -24,7 +24,7 @@ class PnpDm final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
-    require_noise(problem.likelihood, "pnp-dm");
+    require_density(problem.likelihood, "pnp-dm");
     const LocalPosterior local(options_.inner, problem, "pnp-dm");
     const LoopRun run{problem, draws, noise, observer, draw_options_, schedule_.steps()};
     return run_loop(run, [&](const LoopRows& rows) {

@@ -46,6 +46,7 @@ class RedDiff final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
+    require_gaussian(problem.likelihood, "red-diff");
     const auto m = static_cast<double>(product(problem.likelihood.forward().codomain()));
     const double pull = options_.lambda * m / static_cast<double>(product(problem.prior->shape()));
     const LinearOperator* linear = problem.likelihood.linear();

@@ -28,6 +28,7 @@ class Repaint final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
+    require_gaussian(problem.likelihood, "repaint");
     const double noise_std = problem.likelihood.noise_std();
     const double first_level = schedule_.sigma[0].item<double>();
     const LinearOperator& a = require_linear(problem.likelihood, "repaint");

@@ -31,6 +31,7 @@ class Replacement final : public PosteriorSampler {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
+    require_gaussian(problem.likelihood, "replacement");
     const double noise_std = problem.likelihood.noise_std();
     const KnownPart known(require_linear(problem.likelihood, "replacement"), noise_std, draw_options_);
     const NoiseSchedule schedule = known.orthonormal() ? with_level(schedule_, noise_std) : schedule_;

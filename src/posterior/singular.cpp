@@ -2,6 +2,7 @@
 
 #include "core/rows.h"
 #include "core/shape.h"
+#include "posterior/guided_denoiser.h"
 #include "tweedie/error.h"
 
 #include <ATen/ATen.h>
@@ -17,9 +18,8 @@ Tensor singular_target(const Svd& svd, const Tensor& y) {
   return row_matmul(y.flatten(1).to(svd.s.device(), at::kDouble), svd.u.contiguous()) / svd.s;
 }
 
-SingularBasis SingularBasis::of(const GaussianLikelihood& likelihood, const char* method) {
-  if (likelihood.linear() == nullptr)
-    throw Error("method.kind", fmt::format("{} needs a linear operator", method));
+SingularBasis SingularBasis::of(const Likelihood& likelihood, const char* method) {
+  require_linear(likelihood, method);
   Svd svd = svd_of(*likelihood.linear());
   Tensor level = (likelihood.noise_std() / svd.s).contiguous();
   return {std::move(svd), std::move(level), product(likelihood.forward().codomain()), likelihood.noise_std()};

@@ -18,7 +18,7 @@ struct SingularBasis {
   double noise_std;
 
   // Throws Error(method.kind) for a nonlinear operator.
-  static SingularBasis of(const GaussianLikelihood& likelihood, const char* method);
+  static SingularBasis of(const Likelihood& likelihood, const char* method);
 
   int64_t count() const { return level.size(0); }
   // For one y (*codomain): (k), float64, contiguous

@@ -5,12 +5,16 @@
 //   weight     psi_s(x') p(x' | x) / (q(x' | x) psi_t(x)),   psi_0(x) = p(y | x)^gamma, and p itself to s = 0
 // For a linear A = U diag(s) V^T and twist = pigdm, S_t = noise_std^2 I + r_t^2 A A^T with r_t^2 = t^2 v /
 // (t^2 + v).
+// Other noise than Gaussian: psi_t = p(y | h(D))^gamma with log p continued where it falls to 0
+// (noise_model.h), for twist = pigdm each entry's to the power 1 / (1 + k r_t^2), k = ||A||^2 times its
+// information: what the widening of S_t does to Gaussian noise.
 
 #include "posterior/guided_denoiser.h"
 #include "posterior/particle_engine.h"
 #include "posterior/prior_step.h"
 #include "tweedie/guidance.h"
 
+#include "core/rows.h"
 #include "core/shape.h"
 
 #include <ATen/ATen.h>
@@ -27,10 +31,11 @@ namespace {
 struct Setting {
   const TdsOptions& options;
   const Denoiser& prior;
-  const GaussianLikelihood& likelihood;
+  const Likelihood& likelihood;
   const NoiseSchedule& schedule;
   double data_variance;
   std::optional<Svd> svd;  // where the twist needs it
+  double norm2;            // ||A||^2, where a twist under other than Gaussian noise needs it; else 0
   at::ScalarType dtype;
 };
 
@@ -91,6 +96,7 @@ class Tds final : public ParticleModel {
   // log psi (B) and its gradient in x, (B, d)
   std::pair<Tensor, Tensor> twist(const Linearised& prior, double t) const {
     const ForwardOperator& h = s_.likelihood.forward();
+    if (!s_.likelihood.noise().noise_std()) return flat_twist(prior, t);
     const Tensor r = (y_ - h.apply(prior.mean).to(at::kDouble)).flatten(1);
     const double noise = s_.likelihood.noise_std() * s_.likelihood.noise_std(),
                  m = static_cast<double>(r.size(1));
@@ -110,6 +116,15 @@ class Tds final : public ParticleModel {
     return {s_.options.gamma * log_psi, s_.options.gamma * prior.vjp(v).flatten(1)};
   }
 
+  std::pair<Tensor, Tensor> flat_twist(const Linearised& prior, double t) const {
+    const ForwardOperator& h = s_.likelihood.forward();
+    const auto [value, derivative, information] = s_.likelihood.noise().slope(y_, h.apply(prior.mean));
+    const double r2 = t * t * s_.data_variance / (t * t + s_.data_variance);
+    const Tensor power = s_.options.gamma / (1 + information * (s_.norm2 * r2));
+    const Tensor v = h.vjp(prior.mean, (power * derivative).to(prior.mean.scalar_type()));
+    return {row_dot(power.flatten(1), value.flatten(1)), prior.vjp(v).flatten(1)};
+  }
+
   const Setting& s_;
   Tensor y_;  // (1, *codomain)
   std::vector<PriorStep> steps_;
@@ -117,20 +132,23 @@ class Tds final : public ParticleModel {
 
 Draws run_tds(const TdsOptions& options, const ParticleTask& task) {
   const Problem& problem = task.problem;
-  require_noise(problem.likelihood, TdsOptions::kind);
+  require_density(problem.likelihood, TdsOptions::kind);
   const bool moments = options.twist == TdsOptions::Twist::pigdm;
   if (moments && problem.likelihood.linear() == nullptr)
     throw Error("method.twist", "pigdm needs a linear operator; dps and bootstrap take any");
+  const bool gaussian = problem.likelihood.noise().noise_std().has_value();
   const bool estimate = moments && !options.data_variance;
   const double variance =
       estimate ? estimate_data_variance(*problem.prior) : options.data_variance.value_or(1);
-  const Setting setting{options,
-                        *problem.prior,
-                        problem.likelihood,
-                        task.schedule,
-                        variance,
-                        moments ? std::optional(svd_of(*problem.likelihood.linear())) : std::nullopt,
-                        task.draw.dtype};
+  const Setting setting{
+      options,
+      *problem.prior,
+      problem.likelihood,
+      task.schedule,
+      variance,
+      moments && gaussian ? std::optional(svd_of(*problem.likelihood.linear())) : std::nullopt,
+      moments && !gaussian ? std::pow(problem.likelihood.linear()->norm(), 2) : 0,
+      task.draw.dtype};
   const int64_t vjps = options.twist == TdsOptions::Twist::bootstrap ? 0 : 1;
   const ParticleRun run{
       .method = TdsOptions::kind,

@@ -20,7 +20,7 @@ namespace {
 
 class Tmpd final : public GuidedDenoiser {
  public:
-  Tmpd(DenoiserPtr prior, const GaussianLikelihood& likelihood, Tensor y, Tally* tally)
+  Tmpd(DenoiserPtr prior, const Likelihood& likelihood, Tensor y, Tally* tally)
       : GuidedDenoiser("tmpd", std::move(prior), likelihood, std::move(y), tally) {}
 
  protected:
@@ -37,7 +37,7 @@ class Tmpd final : public GuidedDenoiser {
 
 }  // namespace
 
-DenoiserPtr guide(const TmpdOptions&, DenoiserPtr prior, const GaussianLikelihood& likelihood, Tensor y,
+DenoiserPtr guide(const TmpdOptions&, DenoiserPtr prior, const Likelihood& likelihood, Tensor y,
                   Tally* tally) {
   require_linear(likelihood, "tmpd");
   require_noise(likelihood, "tmpd");

@@ -71,7 +71,7 @@ Tensor bad_draws(const Draws& draws) {
 }
 
 // The problems drawn from the prior, and the method's answers to them, block by block.
-Tested test(const CalibrateConfig& config, const LoadedPrior& prior, const GaussianLikelihood& likelihood,
+Tested test(const CalibrateConfig& config, const LoadedPrior& prior, const Likelihood& likelihood,
             const PosteriorSampler& method, const RankStatistics& statistics, const RunContext& context) {
   const int64_t n = config.calibrate.simulations, draws = config.calibrate.draws;
   const Noise noise(config.seed);
@@ -212,14 +212,14 @@ Calibration calibrate(const CalibrateConfig& config, const RunContext& context) 
   const LoadedPrior prior = load_prior(config.prior, context);
   const Shape shape = prior.denoiser->shape();
   const Noise noise(config.seed);
-  const GaussianLikelihood likelihood(
-      make_operator(config.measurement.forward, shape, noise.stream(Stream::user), read_array),
-      std::get<GaussianNoiseOptions>(config.measurement.noise).std);
+  const auto forward =
+      make_operator(config.measurement.forward, shape, noise.stream(Stream::user), read_array);
+  const Likelihood likelihood(forward, make_noise(config.measurement.noise, forward->codomain(), read_array));
   const DrawOptions options = context.draw_options(prior.dtype);
   const auto method = make_method(config.method, config.sampler, config.schedule, steps, options);
   Noise of_directions = noise.stream(Stream::metric);
   RankStatistics statistics = RankStatistics::random(product(shape), o.directions, of_directions);
-  statistics.log_likelihood = likelihood.noise_std() > 0;
+  statistics.log_likelihood = likelihood.has_density();
   RunFolder folder(context.out, context.force);
   const Tested tested = test(config, prior, likelihood, *method, statistics, context);
 

@@ -4,10 +4,12 @@
 #include "io/atomic_file.h"
 #include "io/run_folder.h"
 #include "run/configs.h"
+#include "run/grid_posterior.h"
 #include "run/infer.h"
 #include "run/ladder.h"
 #include "run/method.h"
 #include "tweedie/metrics.h"
+#include "tweedie/whitening.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -73,6 +75,36 @@ double work_of(const RunRecord& run) {
   return run.network_evaluations + run.network_vjps;
 }
 
+// The posteriors of a problem's cases: in closed form where its noise is Gaussian, white or not, else on a
+// grid.
+struct Truth {
+  Tensor log_evidence;                                                   // (cases)
+  std::function<Tensor(int64_t c, int64_t draws, Noise& noise)> sample;  // (draws, *shape)
+
+  Truth(const Rung& rung, const Problem& problem) {
+    const Problem white = whitened(problem);
+    if (const auto std = white.likelihood.noise().noise_std()) {
+      const std::shared_ptr<const ExactPosterior> posterior =
+          rung.prior->condition(white.likelihood.linear()->dense(), *std);
+      const Whitening* whitening = problem.likelihood.noise().whitening();
+      const Tensor y = white.y.flatten(1);
+      log_evidence = posterior->log_evidence(y) - (whitening != nullptr ? whitening->log_scale() : 0);
+      sample = [=](int64_t c, int64_t draws, Noise& noise) { return posterior->sample(y[c], draws, noise); };
+      return;
+    }
+    std::vector<GridPosterior> grids;
+    std::vector<double> evidence;
+    for (int64_t c = 0; c < problem.cases(); ++c) {
+      grids.emplace_back(*rung.prior, problem.likelihood, problem.y[c]);
+      evidence.push_back(grids.back().log_evidence());
+    }
+    log_evidence = at::tensor(evidence, at::kDouble);
+    sample = [grids = std::move(grids)](int64_t c, int64_t draws, Noise& noise) {
+      return grids[static_cast<size_t>(c)].sample(draws, noise);
+    };
+  }
+};
+
 // A rung with its measurements, their exact posterior, and draws of it.
 struct Exam {
   Rung rung;
@@ -82,19 +114,18 @@ struct Exam {
   double floor;
 
   Exam(Rung r, const CertifyOptions& o)
-      : rung(std::move(r)), problem{rung.prior, GaussianLikelihood(rung.forward, rung.noise_std), {}} {
+      : rung(std::move(r)), problem{rung.prior, Likelihood(rung.forward, rung.noise), {}} {
     const Noise noise = Noise(o.seed);
     Noise truth = noise.stream(Stream::truth), measured = noise.stream(Stream::measurement);
     problem.y = problem.likelihood.simulate(rung.prior->sample(o.cases, truth), measured);
-    const auto posterior = rung.prior->condition(rung.forward->dense(), rung.noise_std);
-    const Tensor y = problem.y.flatten(1);
-    log_evidence = posterior->log_evidence(y);
+    const Truth posterior(rung, problem);
+    log_evidence = posterior.log_evidence;
     Noise first = noise.stream(Stream::user), second = first.stream(Stream::user);
     double total = 0;
     for (int64_t c = 0; c < o.cases; ++c) {
-      exact.push_back(posterior->sample(y[c], o.draws, first).flatten(1));
+      exact.push_back(posterior.sample(c, o.draws, first).flatten(1));
       for (int64_t pair = 0; pair < floor_pairs; ++pair) {
-        const Tensor other = posterior->sample(y[c], o.draws, second).flatten(1);
+        const Tensor other = posterior.sample(c, o.draws, second).flatten(1);
         total += sliced_wasserstein({exact[c]}, {other});
         if (pair == 0) again.push_back(other);
       }
@@ -183,19 +214,35 @@ std::string cell(const CertificateEntry& e) {
   return e.verdict == Verdict::exact ? "**" + ratio + "**" : ratio;
 }
 
-std::string overview(const std::vector<CertificateEntry>& entries, const std::vector<Exam>& exams) {
+// Of rungs first .. last - 1, without the methods that none of them is for
+std::string table_of(const std::vector<CertificateEntry>& entries, const std::vector<Exam>& exams,
+                     size_t first, size_t last) {
+  if (first == last) return "";
   std::string text = "| method |";
-  for (const Exam& exam : exams) text += fmt::format(" {} |", exam.rung.name);
+  for (size_t r = first; r < last; ++r) text += fmt::format(" {} |", exams[r].rung.name);
   text += "\n|---|";
-  for (size_t i = 0; i < exams.size(); ++i) text += "---:|";
+  for (size_t r = first; r < last; ++r) text += "---:|";
   text += "\n";
   const size_t methods = entries.size() / exams.size();
   for (size_t m = 0; m < methods; ++m) {
-    text += fmt::format("| {} |", entries[m].method);
-    for (size_t r = 0; r < exams.size(); ++r) text += fmt::format(" {} |", cell(entries[r * methods + m]));
-    text += "\n";
+    std::string row = fmt::format("| {} |", entries[m].method);
+    bool applies = false;
+    for (size_t r = first; r < last; ++r) {
+      const CertificateEntry& entry = entries[r * methods + m];
+      applies = applies || entry.verdict != Verdict::refused;
+      row += fmt::format(" {} |", cell(entry));
+    }
+    if (applies) text += row + "\n";
   }
   return text;
+}
+
+std::string overview(const std::vector<CertificateEntry>& entries, const std::vector<Exam>& exams) {
+  const auto white = [](const Exam& exam) { return exam.rung.noise->noise_std().has_value(); };
+  const auto split = static_cast<size_t>(std::find_if_not(exams.begin(), exams.end(), white) - exams.begin());
+  const std::string first = table_of(entries, exams, 0, split),
+                    second = table_of(entries, exams, split, exams.size());
+  return first + (first.empty() || second.empty() ? "" : "\n") + second;
 }
 
 std::string details(const std::vector<CertificateEntry>& entries, const std::vector<Exam>& exams) {

@@ -59,10 +59,6 @@ void fields(FieldVisitor& visit, SampleConfig& o) {
   visit(o.sampler, {"sampler", "how to walk down them"});
 }
 
-void fields(FieldVisitor& visit, GaussianNoiseOptions& o) {
-  visit(o.std, {"std", "standard deviation, in the units of y; 0: no noise", {.min = 0, .required = true}});
-}
-
 void fields(FieldVisitor& visit, MeasureConfig::Measurement& o) {
   visit(o.truth, {"truth", "(*shape) or (N, *shape)"});
   visit(o.first, {"first", "first sample taken", {.min = 0}});

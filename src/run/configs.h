@@ -4,6 +4,7 @@
 #include "io/classical_fields.h"
 #include "io/method_fields.h"
 #include "io/model_options.h"
+#include "io/noise_fields.h"
 #include "run/prior_config.h"
 
 namespace tweedie {
@@ -34,11 +35,6 @@ struct SampleConfig {
   std::vector<int64_t> labels;  // of the draws, in turn; none: of no class in particular
 };
 
-struct GaussianNoiseOptions {
-  static constexpr const char* kind = "gaussian";
-  double std = 0.1;
-};
-
 struct MeasureConfig {
   uint64_t seed = 0;
   struct Measurement {
@@ -47,7 +43,7 @@ struct MeasureConfig {
     int64_t first = 0;                // of it
     std::optional<int64_t> count;     // how many; from the prior: 1
     OperatorOptions forward = IdentityOptions{};
-    std::variant<GaussianNoiseOptions> noise;
+    NoiseOptions noise;
   } measurement;
   std::optional<PriorConfig> prior;  // truths are drawn from it when neither truth nor data is given
   Schedule schedule = Karras{};
@@ -103,7 +99,7 @@ struct InferConfig {
     std::optional<double> low,
         high;  // that pixels of pictures are scaled to; the prior's range where not given
     OperatorOptions forward = IdentityOptions{};
-    std::variant<GaussianNoiseOptions> noise;
+    NoiseOptions noise;
   } measurement;
   Schedule schedule = Karras{};
   std::optional<SamplerConfig> sampler;  // by default one for methods that take one, none for others
@@ -124,7 +120,7 @@ struct CalibrateConfig {
   PriorConfig prior;
   struct Measurement {
     OperatorOptions forward = IdentityOptions{};
-    std::variant<GaussianNoiseOptions> noise;
+    NoiseOptions noise;
   } measurement;
   Schedule schedule = Karras{};
   SamplerConfig sampler;            // of truths too, so it may stand beside any method
@@ -136,7 +132,6 @@ struct CalibrateConfig {
 void fields(FieldVisitor& visit, SamplerConfig& o);
 void fields(FieldVisitor& visit, TrainConfig& o);
 void fields(FieldVisitor& visit, SampleConfig& o);
-void fields(FieldVisitor& visit, GaussianNoiseOptions& o);
 void fields(FieldVisitor& visit, MeasureConfig::Measurement& o);
 void fields(FieldVisitor& visit, MeasureConfig& o);
 void fields(FieldVisitor& visit, InferConfig::Measurement& o);

@@ -112,32 +112,46 @@ Finding worst_weights(const Tensor& log_weight) {
   return worst;
 }
 
-// Variances along the measured directions that a Gaussian prior knows.
-MeasuredVariance known_variance(const Inference& inference) {
+// Variances along the measured directions that a Gaussian prior knows, under noise of one standard deviation
+MeasuredVariance known_variance(const Inference& inference, const Likelihood& likelihood) {
   const auto& gaussian = inference.prior.gaussian;
-  const LinearOperator& a = *inference.measured.likelihood.linear();
-  if (!gaussian || product(a.codomain()) * gaussian->dimension() > 64'000'000) return {};
+  if (!gaussian || likelihood.linear() == nullptr) return {};
+  const LinearOperator& a = *likelihood.linear();
+  if (product(a.codomain()) * gaussian->dimension() > 64'000'000) return {};
   const Tensor matrix = a.dense();
-  const GaussianPosterior posterior(*gaussian, matrix, inference.measured.likelihood.noise_std());
+  const GaussianPosterior posterior(*gaussian, matrix, likelihood.noise_std());
   return {.prior = (gaussian->covariance_times(matrix) * matrix).sum(1),
           .posterior = (matrix.mm(posterior.covariance()) * matrix).sum(1)};
 }
 
+// The level of each draw (draws, cases) where it was drawn with x, else undefined
+Tensor read_noise(const std::filesystem::path& run, const Inference& inference, int64_t draws) {
+  if (!inference.measured.gibbs) return {};
+  const auto file = run / "noise_std.npy";
+  const Tensor level = read_array(file);
+  const int64_t cases = inference.measured.y.size(0);
+  if (level.numel() != draws * cases || !level.is_floating_point() || !level.gt(0).all().item<bool>())
+    throw Error(file.string(), fmt::format("{} positive numbers are meant by run.toml", draws * cases));
+  return level.to(at::kDouble).reshape({draws, cases});
+}
+
 // Do the draws differ from y as much as the noise says, and no less? x: (draws, cases, *shape) float64
-void check_against_noise(const Tensor& x, const Inference& inference, std::vector<Finding>& findings) {
+void check_against_noise(const Tensor& x, const Inference& inference, const Tensor& noise_std,
+                         std::vector<Finding>& findings) {
   const Measured& measured = inference.measured;
-  const int64_t draws = x.size(0);
-  Tensor chi2 = at::empty({draws, x.size(1)}, at::kDouble);
+  findings.push_back(data_consistency(residual_chi2(measured, x, noise_std),
+                                      product(measured.likelihood.forward().codomain())));
+  if (x.size(0) < 2) return;
+  const Problem white = whitened({inference.prior.denoiser, measured.likelihood, measured.y});
+  if (noise_std.defined() || !white.likelihood.noise().noise_std()) {
+    findings.push_back({"variance-collapse", Finding::Status::skipped, NAN, std::nullopt,
+                        "for Gaussian noise of a stated level only", ""});
+    return;
+  }
   std::vector<Tensor> ax;
-  for (int64_t d = 0; d < draws; ++d) {
-    chi2[d] = measured.likelihood.residual_chi2(measured.y, x[d]);
-    ax.push_back(measured.likelihood.forward().apply(x[d]).flatten(1));
-  }
-  findings.push_back(data_consistency(chi2, product(measured.likelihood.forward().codomain())));
-  if (draws > 1) {
-    findings.push_back(variance_collapse(at::stack(ax), measured.y.flatten(1),
-                                         measured.likelihood.noise_std(), known_variance(inference)));
-  }
+  for (const Tensor& draw : x.unbind()) ax.push_back(white.likelihood.forward().apply(draw).flatten(1));
+  findings.push_back(variance_collapse(at::stack(ax), white.y.flatten(1), white.likelihood.noise_std(),
+                                       known_variance(inference, white.likelihood)));
 }
 
 Finding without_noise(const char* name) {
@@ -167,8 +181,8 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
          fmt::format("{} gives one answer for each case, no draws: nothing says how sure it is",
                      of_run.value("method", "the method")),
          "draw from the posterior with another method, such as mmps"});
-  } else if (measured.likelihood.noise_std() > 0) {
-    check_against_noise(exact, inference, findings);
+  } else if (measured.likelihood.has_density()) {
+    check_against_noise(exact, inference, read_noise(run, inference, draws), findings);
   } else {
     for (const char* name : {"data-consistency", "variance-collapse"})
       findings.push_back(without_noise(name));
@@ -190,6 +204,9 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
     findings.push_back({"steps-enough", Finding::Status::skipped, NAN, std::nullopt,
                         "draws of one chain are no pairs with those of another walk",
                         "R-hat judges the chains"});
+  } else if (measured.gibbs) {
+    findings.push_back({"steps-enough", Finding::Status::skipped, NAN, std::nullopt,
+                        "draws of chains are no pairs with those of another walk", ""});
   } else if (inference.steps > 1) {
     const int64_t d = std::min(draws, step_draws), c = std::min(cases, step_cases);
     const Draws half = run_inference(inference, config, context, (inference.steps + 1) / 2, d, c);

@@ -36,14 +36,14 @@ bool is_image(const Tensor& x) {
 }
 
 // log p of some rows, and what kind of number it is
-struct Likelihood {
+struct RowLikelihood {
   Tensor nats;
   LikelihoodKind kind;
   int64_t lost = 0;  // rows whose ODE did not converge
 };
 
-Likelihood flow_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t seed,
-                           const RunContext& context) {
+RowLikelihood flow_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t seed,
+                              const RunContext& context) {
   constexpr int64_t most_exact = 32;  // dimensions whose divergence is worth d derivatives an evaluation
   FlowDensityOptions options;
   if (product(shape_of(model)) > most_exact) options.divergence = Divergence::hutchinson;
@@ -54,13 +54,14 @@ Likelihood flow_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t s
   return {good, LikelihoodKind::flow, x.size(0) - good.numel()};
 }
 
-std::optional<Likelihood> likelihood_of(const LoadedPrior& model, const Tensor& x, uint64_t seed,
-                                        const RunContext& context) {
-  if (model.analytic) return Likelihood{model.analytic->log_prob(x.to(at::kDouble)), LikelihoodKind::exact};
+std::optional<RowLikelihood> likelihood_of(const LoadedPrior& model, const Tensor& x, uint64_t seed,
+                                           const RunContext& context) {
+  if (model.analytic)
+    return RowLikelihood{model.analytic->log_prob(x.to(at::kDouble)), LikelihoodKind::exact};
   if (model.denoiser != nullptr) return flow_likelihood(model, x, seed, context);
   const auto known = model.generative->log_likelihood(x, Noise(seed), context.threads);
   if (!known) return {};
-  return Likelihood{known->nats, known->kind};
+  return RowLikelihood{known->nats, known->kind};
 }
 
 void add_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t seed, const RunContext& context,

@@ -126,6 +126,16 @@ std::pair<Tensor, Tensor> weighted_moments(const Tensor& x, const Tensor& log_we
   return {mean, at::where(share.gt(1e-12), variance, at::zeros({}, x.options())).sqrt()};
 }
 
+Tensor residual_chi2(const Measured& measured, const Tensor& x, const Tensor& noise_std) {
+  std::vector<Tensor> rows;
+  for (int64_t d = 0; d < x.size(0); ++d) {
+    const Tensor chi2 = measured.likelihood.residual_chi2(measured.y, x[d], Noise(static_cast<uint64_t>(d)));
+    rows.push_back(noise_std.defined() ? chi2 * (measured.likelihood.noise_std() / noise_std[d]).square()
+                                       : chi2);
+  }
+  return at::stack(rows);
+}
+
 Inference set_up(const InferConfig& config, const RunContext& context) {
   const int64_t steps = steps_of(config.method, config.sampler);
   if (!config.prior) {
@@ -144,11 +154,19 @@ Inference set_up(const InferConfig& config, const RunContext& context) {
 
 Draws run_inference(const Inference& inference, const InferConfig& config, const RunContext& context,
                     int64_t steps, int64_t draws, int64_t cases) {
-  const DrawOptions options = context.draw_options(inference.prior.dtype, inference.prior.slice_rows);
+  DrawOptions options = context.draw_options(inference.prior.dtype, inference.prior.slice_rows);
   const Problem problem{inference.prior.denoiser, inference.measured.likelihood,
                         inference.measured.y.slice(0, 0, cases)};
-  return make_method(config.method, config.sampler.value_or(SamplerConfig{}), config.schedule, steps, options)
-      ->sample(problem, draws, Noise(config.seed), context.observer);
+  const auto& gibbs = inference.measured.gibbs;
+  if (gibbs) {  // a draw at a time, the chains beside each other
+    options.threads = 1;
+    options.slice_rows = 1;
+  }
+  const auto method =
+      make_method(config.method, config.sampler.value_or(SamplerConfig{}), config.schedule, steps, options);
+  if (!gibbs) return method->sample(problem, draws, Noise(config.seed), context.observer);
+  return sample_with_noise(*gibbs, *method, problem, draws, Noise(config.seed), context.observer,
+                           context.threads);
 }
 
 Summary infer(const InferConfig& config, const RunContext& context) {
@@ -200,12 +218,17 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   if (result.run.acceptance_rate) summary["acceptance_rate"] = *result.run.acceptance_rate;
   if (result.run.point) describe_point(*result.run.point, summary);
   summary["residual_chi2"] = nullptr;
-  if (measured.likelihood.noise_std() > 0) {
-    Tensor chi2 = at::empty({draws, cases}, at::kDouble);
-    for (int64_t d = 0; d < draws; ++d) chi2[d] = measured.likelihood.residual_chi2(measured.y, x[d]);
+  if (measured.likelihood.has_density()) {
+    const Tensor chi2 = residual_chi2(measured, x, result.noise_std.value_or(Tensor()));
     const Finding consistency = data_consistency(chi2, product(measured.likelihood.forward().codomain()));
     summary["residual_chi2"] = consistency.value;
     if (consistency.p_value) summary["residual_p_value"] = *consistency.p_value;
+  }
+  if (result.noise_std) {
+    summary["noise_std"] = result.noise_std->mean().item<double>();
+    if (draws > 1) summary["noise_std_spread"] = result.noise_std->std(0).mean().item<double>();
+  } else if (measured.estimated) {
+    summary["noise_std"] = measured.likelihood.noise_std();
   }
   if (result.log_evidence) summary["log_evidence"] = result.log_evidence->sum().item<double>();
   if (result.run.particles) describe_particles(*result.run.particles, result.log_weight, summary);
@@ -244,6 +267,8 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   write_npy(folder.path("mean.npy"), measured.many ? mean : mean[0]);
   if (std.defined()) write_npy(folder.path("std.npy"), measured.many ? std : std[0]);
   write_npy(folder.path("log_weight.npy"), measured.many ? result.log_weight : result.log_weight.squeeze(1));
+  if (result.noise_std)
+    write_npy(folder.path("noise_std.npy"), measured.many ? *result.noise_std : result.noise_std->squeeze(1));
   if (result.run.particles) write_particles(*result.run.particles, folder);
   if (result.run.point && !result.run.point->trials.empty()) write_weights(*result.run.point, folder);
   const ResultFiles files = write_results(config.output, measured, {all, mean, std}, folder);

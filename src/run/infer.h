@@ -19,6 +19,10 @@ Inference set_up(const InferConfig& config, const RunContext& context);
 Draws run_inference(const Inference& inference, const InferConfig& config, const RunContext& context,
                     int64_t steps, int64_t draws, int64_t cases);
 
+// Of each draw x (draws, cases, *shape) float64, (draws, cases); noise_std (draws, cases) where each draw has
+// its own, else undefined
+Tensor residual_chi2(const Measured& measured, const Tensor& x, const Tensor& noise_std = {});
+
 // x: (draws, cases, ...), log_weight: (draws, cases). As many draws that count the same, by systematic
 // resampling; x itself where all weights are equal.
 Tensor equally_weighted(const Tensor& x, const Tensor& log_weight, const Noise& noise);

@@ -1,5 +1,6 @@
 #pragma once
-// Problems whose posteriors are known exactly, from easy to hard: what every method is certified on.
+// Problems whose posteriors are known exactly, from easy to hard: what every method is certified on. Under
+// Gaussian noise in closed form, under other noise by quadrature in two dimensions.
 
 #include "tweedie/analytic_prior.h"
 #include "tweedie/likelihood.h"
@@ -16,7 +17,7 @@ struct Rung {
   std::string description;  // one line
   std::shared_ptr<const AnalyticPrior> prior;
   LinearOperatorPtr forward;
-  double noise_std;
+  NoiseModelPtr noise;
   Karras schedule;  // levels that span the prior
 };
 

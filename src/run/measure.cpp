@@ -68,8 +68,7 @@ Summary measure(const MeasureConfig& config, const RunContext& context) {
   const Noise noise(config.seed);
   const LinearOperatorPtr forward =
       make_operator(config.measurement.forward, shape, noise.stream(Stream::user), read_array);
-  const double noise_std = std::get<GaussianNoiseOptions>(config.measurement.noise).std;
-  const GaussianLikelihood likelihood(forward, noise_std);
+  const Likelihood likelihood(forward, make_noise(config.measurement.noise, forward->codomain(), read_array));
   Noise measurement_noise = noise.stream(Stream::measurement);
   const Tensor y = likelihood.simulate(x, measurement_noise);
 
@@ -90,7 +89,8 @@ Summary measure(const MeasureConfig& config, const RunContext& context) {
   summary["cases"] = x.size(0);
   summary["shape"] = shape;
   summary["measurements"] = product(forward->codomain());
-  summary["noise_std"] = noise_std;
+  summary["noise"] = std::visit([](const auto& noise) { return noise.kind; }, config.measurement.noise);
+  if (const auto std = likelihood.noise().noise_std()) summary["noise_std"] = *std;
   finish_summary(summary, watch);
   write_atomically(folder.path("summary.json"), summary.dump(2) + "\n");
   folder.commit();

@@ -49,6 +49,24 @@ std::optional<PixelRange> pixel_range(const InferConfig::Measurement& config,
   return PixelRange{*config.low, *config.high};
 }
 
+const GaussianNoiseOptions* unknown_level(const NoiseOptions& noise) {
+  const auto* o = std::get_if<GaussianNoiseOptions>(&noise);
+  return o != nullptr && o->estimate != GaussianNoiseOptions::Estimate::none ? o : nullptr;
+}
+
+// With a level from y where it is not stated, at least roughly where a chain only starts from it.
+Likelihood likelihood_of(const LinearOperatorPtr& forward, const NoiseOptions& noise, const Tensor& y) {
+  const auto* unknown = unknown_level(noise);
+  if (unknown == nullptr) return {forward, make_noise(noise, forward->codomain(), read_for_operator)};
+  try {
+    return GaussianLikelihood(forward, estimate_noise_std(y, *forward));
+  } catch (const Error&) {
+    const double spread = y.std().item<double>();
+    if (unknown->estimate == GaussianNoiseOptions::Estimate::data || !(spread > 0)) throw;
+    return GaussianLikelihood(forward, spread / 3);
+  }
+}
+
 // What `tweedie measure` left, as if it had been written out.
 InferConfig::Measurement from_run(const InferConfig::Measurement& config) {
   const auto file = config.run / "run.toml";
@@ -120,18 +138,23 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
         "random: which pixels were measured must be known; use measurement.run, or pattern = \"file\"");
   }
   const LinearOperatorPtr forward = make_operator(config.forward, shape, Noise(0), read_for_operator);
-  const double noise_std = std::get<GaussianNoiseOptions>(config.noise).std;
   const auto range = pixel_range(config, prior_range);
   const MeasuredFile file = read_measured(config.y, range);
-  const Tensor y = fitted(file.values, forward->codomain());
-  Measured result{GaussianLikelihood(forward, noise_std),
-                  with_cases(y, forward->codomain(), config.y.string(), "a measurement"),
-                  y.dim() > static_cast<int64_t>(forward->codomain().size()),
+  const Tensor given_y = fitted(file.values, forward->codomain()),
+               y = with_cases(given_y, forward->codomain(), config.y.string(), "a measurement");
+  Measured result{likelihood_of(forward, config.noise, y),
+                  y,
+                  given_y.dim() > static_cast<int64_t>(forward->codomain().size()),
                   {},
-                  {},
-                  file.meta,
-                  file.range,
-                  file.dtype};
+                  {}};
+  result.like = file.meta;
+  result.range = file.range;
+  result.dtype = file.dtype;
+  result.likelihood.noise().require_possible(y, config.y.string());
+  if (const auto* o = unknown_level(config.noise)) {
+    result.estimated = o->estimate == GaussianNoiseOptions::Estimate::data;
+    if (!result.estimated) result.gibbs = {o->sweeps, o->prior_shape, o->prior_scale};
+  }
   if (!config.truth.empty()) {
     MeasuredFile truth = read_measured(config.truth, range);
     result.truth = with_cases(truth.values, shape, config.truth.string(), "a truth");

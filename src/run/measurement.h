@@ -3,12 +3,12 @@
 
 #include "run/configs.h"
 #include "run/measured_file.h"
-#include "tweedie/likelihood.h"
+#include "tweedie/unknown_noise.h"
 
 namespace tweedie {
 
 struct Measured {
-  GaussianLikelihood likelihood;
+  Likelihood likelihood;
   Tensor y;                            // (cases, *codomain)
   bool many;                           // y came with an axis of cases
   Tensor truth;                        // (cases, *shape), or undefined
@@ -16,6 +16,9 @@ struct Measured {
   ArrayMeta like{};                    // of the file that x is most like: the truth's, else the measurement's
   std::optional<PixelRange> range{};   // that its pixels were scaled to, where it is a picture
   at::ScalarType dtype = at::kDouble;  // of y in its file, float32 or float64
+  // Where the noise level is drawn with x; the likelihood has the one to start from
+  std::optional<NoiseGibbsOptions> gibbs{};
+  bool estimated = false;  // the likelihood's level is from y
 };
 
 // shape: of x, from the prior; prior_range: of its values, which pixels are scaled to unless config says

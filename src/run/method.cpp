@@ -92,7 +92,7 @@ std::unique_ptr<const PosteriorSampler> make_method(const MethodConfig& method, 
                                                     const Schedule& schedule, int64_t steps,
                                                     const DrawOptions& options) {
   const Walk walk{sampler, schedule, steps, options};
-  return std::visit([&](const auto& rule) { return make(rule, walk); }, method.rule);
+  return with_whitening(std::visit([&](const auto& rule) { return make(rule, walk); }, method.rule));
 }
 
 std::string name_of(const MethodConfig& method) {

@@ -11,7 +11,8 @@ class Certify(Scene):
         cls.done = cls.tweedie("certify", "--out", "certificate")
         cls.summary = json.loads((cls.folder / "certificate/summary.json").read_text())
         cls.entries = {(e["rung"], e["method"]): e for e in cls.summary["entries"]}
-        cls.rungs = sorted({rung for rung, _ in cls.entries})
+        cls.noises = sorted({rung for rung, _ in cls.entries if rung.startswith("noise-") and rung != "noise-covariance"})
+        cls.rungs = sorted({rung for rung, _ in cls.entries if not rung.startswith("noise-")})
 
     def test_promises_are_kept(self):
         self.assertTrue(self.summary["kept"])
@@ -30,6 +31,18 @@ class Certify(Scene):
         for rung in ("mixture-2-1", "mixture-8-2", "mixture-80-4"):
             for method in ("mmps", "pigdm", "ddrm", "diffpir", "daps"):
                 self.assertEqual(self.entries[rung, method]["verdict"], "biased", (rung, method))
+
+    def test_noise_that_is_not_gaussian(self):
+        self.assertEqual(len(self.noises), 6)
+        for rung in self.noises:
+            self.assertIn(self.entries[rung, "tds"]["verdict"], ("exact", "close"), rung)
+            self.assertLess(abs(self.entries[rung, "tds"]["log_evidence_error"]), 0.2, rung)
+            self.assertIn("mmps takes gaussian noise only", self.entries[rung, "mmps"]["reason"])
+        for rung in ("noise-poisson", "noise-laplace", "noise-student"):
+            self.assertNotIn(self.entries[rung, "dps"]["verdict"], ("exact", "close"), rung)
+        for method in ("exact", "oracle", "mcgdiff", "tds"):
+            self.assertIn(self.entries["noise-covariance", method]["verdict"], ("exact", "close"), method)
+        self.assertLess(abs(self.entries["noise-covariance", "mcgdiff"]["log_evidence_error"]), 0.3)
 
     def test_budgets_are_equal(self):
         for e in self.entries.values():

@@ -1,6 +1,6 @@
 // Goodness of fit of mixtures to class counts: Pearson's crabs, and the law of p-values.
 
-#include "diagnostic/special.h"
+#include "core/special.h"
 #include "tweedie/array_io.h"
 #include "tweedie/goodness_of_fit.h"
 

@@ -2,7 +2,7 @@
 // Gaussian problems on a small image whose posterior is known, and distances of draws and laws from it.
 
 #include "core/shape.h"
-#include "diagnostic/special.h"
+#include "core/special.h"
 #include "prior/gaussian_posterior.h"
 #include "tweedie/guidance.h"
 #include "tweedie/heun.h"

@@ -1,4 +1,4 @@
-#include "diagnostic/special.h"
+#include "core/special.h"
 #include "diagnostic_gaussian.h"
 #include "tweedie/calibration.h"
 #include "tweedie/operators.h"

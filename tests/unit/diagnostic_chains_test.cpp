@@ -1,5 +1,5 @@
+#include "core/special.h"
 #include "diagnostic/chain_rows.h"
-#include "diagnostic/special.h"
 #include "tweedie/chains.h"
 
 #include "check_tensor.h"

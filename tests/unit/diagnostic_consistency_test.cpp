@@ -1,7 +1,7 @@
 // Data consistency and collapse of variance: rate of false alarms on exact draws, and power against wrong
 // ones.
 
-#include "diagnostic/special.h"
+#include "core/special.h"
 #include "diagnostic_gaussian.h"
 #include "tweedie/diagnostics.h"
 #include "tweedie/error.h"

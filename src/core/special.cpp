@@ -1,4 +1,4 @@
-#include "diagnostic/special.h"
+#include "core/special.h"
 
 #include "tweedie/tensor.h"
 
@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 namespace tweedie {
 
@@ -22,12 +23,48 @@ double normal_cdf(double x) {
   return 0.5 * std::erfc(-x / std::sqrt(2.0));
 }
 
+// Below -30 by the asymptotic series of the tail.
+double log_normal_cdf(double x) {
+  if (x > -30) return std::log(normal_cdf(x));
+  const double u = 1 / (x * x);
+  return -0.5 * x * x - std::log(-x) - 0.5 * std::log(2 * std::numbers::pi) +
+         std::log1p(-u * (1 - 3 * u * (1 - 5 * u)));
+}
+
+// Newton's method on log Phi(x) = log p, which is concave and increasing, for the lower half.
+double normal_quantile(double p) {
+  if (p <= 0) return -std::numeric_limits<double>::infinity();
+  if (p >= 1) return std::numeric_limits<double>::infinity();
+  if (p > 0.5) return -normal_quantile(1 - p);
+  const double target = std::log(p);
+  double x = p > 0.1 ? (p - 0.5) * std::sqrt(2 * std::numbers::pi) : -std::sqrt(-2 * target);
+  for (int i = 0; i < 50; ++i) {
+    const double log_cdf = log_normal_cdf(x);
+    const double slope = std::exp(-0.5 * x * x - 0.5 * std::log(2 * std::numbers::pi) - log_cdf);
+    const double step = (target - log_cdf) / slope;
+    x += step;
+    if (std::abs(step) < 1e-14 * std::max(1.0, std::abs(x))) break;
+  }
+  return x;
+}
+
 double chi2_cdf(double x, double k) {
   return x <= 0 ? 0 : at::special_gammainc(scalar(k / 2), scalar(x / 2)).item<double>();
 }
 
 double chi2_tail(double x, double k) {
   return x <= 0 ? 1 : at::special_gammaincc(scalar(k / 2), scalar(x / 2)).item<double>();
+}
+
+// By bisection in log x, on the smaller of the two tails
+double chi2_quantile(double p, double k) {
+  double low = -700, high = std::log(k + 50 * std::sqrt(2 * k) + 1500);
+  for (int i = 0; i < 70; ++i) {
+    const double middle = (low + high) / 2, x = std::exp(middle);
+    const bool below = p < 0.5 ? chi2_cdf(x, k) < p : chi2_tail(x, k) > 1 - p;
+    (below ? low : high) = middle;
+  }
+  return std::exp((low + high) / 2);
 }
 
 // The continued fraction 1/(1 + d_1/(1 + d_2/(1 + ...))) (Abramowitz and Stegun 26.5.8), run forwards by the
@@ -68,6 +105,12 @@ double student_t_tail(double t, double k) {
   if (std::isinf(t)) return t > 0 ? 0 : 1;
   const double tail = 0.5 * incomplete_beta(k / 2, 0.5, k / (k + t * t));
   return t >= 0 ? tail : 1 - tail;
+}
+
+double student_t_quantile(double p, double k) {
+  if (p > 0.5) return -student_t_quantile(1 - p, k);
+  const double share = beta_quantile(k / 2, 0.5, 2 * p);  // k / (k + t^2)
+  return -std::sqrt(k * (1 - share) / share);
 }
 
 double f_tail(double f, double k, double l) {

@@ -1,4 +1,4 @@
-#include "diagnostic/special.h"
+#include "core/special.h"
 
 #include <gtest/gtest.h>
 
