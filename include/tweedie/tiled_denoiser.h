@@ -18,7 +18,7 @@ struct TileOptions {
   int64_t together = 8;  // windows that are evaluated at a time: what the memory of an evaluation grows with
   // Bytes of windows up to which their derivatives are kept until the vjp; of more, they are evaluated again
   // there, some at a time.
-  int64_t keep_bytes = int64_t{1} << 28;
+  int64_t keep_bytes = int64_t{1} << 24;
 };
 
 class TiledDenoiser final : public Denoiser {

@@ -59,7 +59,8 @@ Bytes encode_fits(const Tensor& x, const ArrayMeta& meta, const std::string& pla
     other.dtype = numbers.type->name == "int8" ? "int16" : "int64";
     numbers = stored_numbers(x, other, true);
   }
-  const bool kept = meta.format == FileFormat::fits, on_grid = on_grid_of(meta, x.sizes());
+  const bool kept = meta.format == FileFormat::fits && !meta.header.empty(),
+             on_grid = on_grid_of(meta, x.sizes());
   Cards cards;
   cards.logical("SIMPLE", true);
   cards.number("BITPIX", is_unsigned ? 16 : bits_of(*numbers.type));

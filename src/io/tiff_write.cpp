@@ -19,7 +19,7 @@ struct Tags {
 
 Tags tags_of(const ArrayMeta& meta) {
   Tags tags;
-  if (meta.format == FileFormat::tiff) {
+  if (meta.format == FileFormat::tiff && !meta.header.empty()) {
     const size_t end = meta.header.find('\n');
     std::istringstream(meta.header.substr(0, end)) >> tags.across >> tags.down >> tags.unit >>
         tags.orientation;

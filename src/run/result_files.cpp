@@ -60,11 +60,15 @@ Tensor in_pixels(const Tensor& x, const Measured& measured, bool deviation) {
   return (deviation ? x : x - measured.range->low) * scale;
 }
 
+// The input's own ending where its format is kept
 std::string extension_of(FileFormat format, const ArrayMeta& meta, const Tensor& x) {
-  const std::string usual = extension_for(format, x.sizes());
-  if (usual.empty() || format != meta.format || meta.extension.empty() || format == FileFormat::jpeg)
-    return usual;
-  return meta.extension;
+  const std::string usual = extension_for(format, x.sizes()), &own = meta.extension;
+  if (usual.empty() || format != meta.format || own.empty() || format == FileFormat::jpeg) return usual;
+  const bool packed = own.ends_with(".gz"),
+             may_be_packed = format == FileFormat::nifti || format == FileFormat::fits;
+  const bool hdf5 = format == FileFormat::hdf5 || format == FileFormat::ismrmrd;
+  if ((packed && !may_be_packed) || (hdf5 && own != ".h5" && own != ".hdf5" && own != ".mrd")) return usual;
+  return own;
 }
 
 // The same of shapes alone

@@ -1,6 +1,7 @@
 #include "run/tiled_prior.h"
 
 #include "core/shape.h"
+#include "core/workers.h"
 #include "run/prior.h"
 #include "tweedie/array_io.h"
 #include "tweedie/tiled_denoiser.h"
@@ -60,8 +61,9 @@ LoadedPrior tiled(const LoadedPrior& prior, const TileConfig& config, const RunC
   TileOptions options;
   if (shape.size() == 3) options.overlap = config.overlap.value_or(std::min(shape[1], shape[2]) / 4);
   options.together = config.together.value_or(rows_together(shape, context.device));
-  // Networks of ours bound what they keep themselves (--memory); of others no more than this is kept.
-  if (context.memory > 0) options.keep_bytes = context.memory / 256;
+  // A network keeps for its derivative some hundred times what its input takes, and each thread has its own.
+  const int64_t threads = context.threads > 0 ? context.threads : available_cores();
+  if (context.memory > 0) options.keep_bytes = context.memory / 256 / threads;
   const auto wrap = [options, size = config.size](std::shared_ptr<const Denoiser> tile) {
     return std::make_shared<TiledDenoiser>(std::move(tile), size[0], size[1], options);
   };
