@@ -26,7 +26,7 @@ struct CompletionOptions {
   // > 0, of the entries: the weight is then that of the noise's own largest singular value, noise_std
   // (sqrt(m) + sqrt(n)) sqrt(share observed)
   std::optional<double> noise_std;
-  std::optional<double> delta;  // of logdet, > 0; a hundredth of the largest singular value of P M
+  std::optional<double> delta;  // of logdet, > 0; sqrt(weight) / 5, a tenth of the threshold
   int64_t iterations = 2000;    // >= 1, at most
   double tolerance = 1e-6;      // > 0, of the residual that the method's own stopping rule looks at
   // Full decompositions in each iteration, or randomised ones from the last one's singular vectors (Halko,

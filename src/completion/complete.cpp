@@ -1,5 +1,6 @@
 #include "completion/low_rank.h"
 #include "core/shape.h"
+#include "core/workers.h"
 #include "tweedie/posterior.h"
 
 #include <ATen/ATen.h>
@@ -60,6 +61,22 @@ double weight_of(const CompletionTask& t) {
   return threshold;
 }
 
+Completion solve(const CompletionTask& task) {
+  switch (task.options.method) {
+    case CompletionMethod::svt:
+      return complete_svt(task);
+    case CompletionMethod::fista:
+      return complete_fista(task);
+    case CompletionMethod::admm:
+      return complete_admm(task);
+    case CompletionMethod::logdet:
+      return complete_logdet(task);
+    case CompletionMethod::robust:
+      return complete_robust(task);
+  }
+  throw Error("method", "none");
+}
+
 }  // namespace
 
 Completion complete_matrix(const Tensor& observed, const Tensor& mask, const CompletionOptions& options,
@@ -77,30 +94,18 @@ Completion complete_matrix(const Tensor& observed, const Tensor& mask, const Com
                       .p = known.to(at::kDouble),
                       .options = options,
                       .share = known.to(at::kDouble).mean().item<double>(),
-                      .norm2 = svd.norm(m),
+                      .norm2 = 0,
                       .weight = 0,
                       .svd = svd,
                       .step_done = step_done};
-  if (!(task.norm2 > 0)) throw Error("matrix", "every observed entry is 0: nothing to complete");
-  task.weight = weight_of(task);
   Completion result;
-  switch (options.method) {
-    case CompletionMethod::svt:
-      result = complete_svt(task);
-      break;
-    case CompletionMethod::fista:
-      result = complete_fista(task);
-      break;
-    case CompletionMethod::admm:
-      result = complete_admm(task);
-      break;
-    case CompletionMethod::logdet:
-      result = complete_logdet(task);
-      break;
-    case CompletionMethod::robust:
-      result = complete_robust(task);
-      break;
-  }
+  // On one thread of its own, so that no bit depends on how many libtorch would take.
+  Workers(1).for_each(1, [&](int64_t) {
+    task.norm2 = svd.norm(m);
+    if (!(task.norm2 > 0)) throw Error("matrix", "every observed entry is 0: nothing to complete");
+    task.weight = weight_of(task);
+    result = solve(task);
+  });
   const bool keeps = options.method == CompletionMethod::svt ||
                      (options.method == CompletionMethod::admm && task.weight == 0);
   result.completed = keeps ? at::where(known, m, result.low_rank) : result.low_rank;

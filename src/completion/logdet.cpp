@@ -18,7 +18,7 @@ namespace tweedie {
 
 namespace {
 
-constexpr double continuation = 0.7;  // of the threshold 2 sqrt(w)
+constexpr double continuation = 0.9;  // of the threshold 2 sqrt(w)
 
 Tensor prox(const Tensor& z, double w, double delta) {
   const Tensor under = (z + delta).square() - 4 * w;
@@ -30,7 +30,7 @@ Tensor prox(const Tensor& z, double w, double delta) {
 }  // namespace
 
 Completion complete_logdet(const CompletionTask& t) {
-  const double delta = t.options.delta.value_or(0.01 * t.norm2);
+  const double delta = t.options.delta.value_or(0.2 * std::sqrt(t.weight));
   double weight = std::max(t.weight, std::pow(0.5 * continuation * t.norm2, 2));
   Tensor x = at::zeros_like(t.m);
   LowRank found;
@@ -61,7 +61,7 @@ Completion complete_logdet(const CompletionTask& t) {
   const Tensor slopes = t.weight / (found.s + delta);
   const Tensor g = t.m - t.p * x;
   if (found.rank() > 0) {
-    const double size = std::max(frobenius(slopes), 1e-300);
+    const double size = 2 * std::sqrt(t.weight * static_cast<double>(found.rank()));  // of the threshold
     result.kkt_residual = std::max(frobenius(at::matmul(g, found.v) - found.u * slopes),
                                    frobenius(at::matmul(g.t(), found.u) - found.v * slopes)) /
                           size;

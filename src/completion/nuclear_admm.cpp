@@ -20,7 +20,7 @@ constexpr int64_t tuned_iterations = 200, tune_every = 5, look_every = 10;
 Completion complete_admm(const CompletionTask& t) {
   const bool exact = t.weight == 0;
   const double c = exact ? 1 : t.weight;
-  double rho = c / (0.1 * t.norm2);
+  double rho = c / (0.3 * t.norm2);
   Tensor z = at::zeros_like(t.m), u = z, x;
   LowRank found;
   Completion result;

@@ -80,7 +80,8 @@ class DeepImagePrior final : public PointEstimate {
     const Shape input{inputs, domain[domain.size() - 2], domain.back()};
     const auto network = make_network(
         UNetOptions{.channels = options_.channels, .multipliers = options_.multipliers, .blocks = 1}, input);
-    const Weights start = network->initialise(c.noise.stream(Stream::weights)).to(c.y.device(), at::kFloat);
+    Noise of_case = c.noise.stream(Stream::weights);  // for one row; weights have more
+    const Weights start = network->initialise(Noise(of_case.bits(1)[0])).to(c.y.device(), at::kFloat);
     std::vector<Tensor> tensors;
     for (const Tensor& w : start.tensors()) tensors.push_back(w.clone().requires_grad_(true));
     const Weights weights = start.with(tensors);
