@@ -20,6 +20,13 @@ struct LogDensitySlope {
 
 class Whitening;
 
+// Counts: y = k, k ~ Poisson(rate), rate = gain z + background. Where that is negative it is 0.
+struct Counting {
+  double gain = 1;      // > 0: counts for one unit of z
+  Tensor background;    // >= 0, (*codomain) or (), in counts; undefined: 0
+  bool scaled = false;  // y is counts / gain
+};
+
 class NoiseModel {
  public:
   virtual ~NoiseModel() = default;
@@ -43,6 +50,8 @@ class NoiseModel {
   virtual std::optional<double> noise_std() const { return std::nullopt; }
   // Of Gaussian noise that is not; else null
   virtual const Whitening* whitening() const { return nullptr; }
+  // Of counts without any other noise; else null
+  virtual const Counting* counting() const { return nullptr; }
 };
 
 using NoiseModelPtr = std::shared_ptr<const NoiseModel>;
@@ -56,12 +65,6 @@ NoiseModelPtr make_gaussian_noise(double noise_std);
 NoiseModelPtr make_gaussian_noise(const Tensor& noise_std);
 NoiseModelPtr make_correlated_noise(const Tensor& covariance, Shape codomain);
 
-// Counts: y = k, k ~ Poisson(rate), rate = gain z + background. Where that is negative it is 0.
-struct Counting {
-  double gain = 1;      // > 0: counts for one unit of z
-  Tensor background;    // >= 0, (*codomain) or (), in counts; undefined: 0
-  bool scaled = false;  // y is counts / gain
-};
 NoiseModelPtr make_poisson_noise(const Counting& counting);
 // Counts read with an error: y = k + noise_std n, noise_std > 0 in counts. p(y | z) is the sum over k, as far
 // as its terms are above 1e-16 of it; `gaussian`: N(y; rate, rate + noise_std^2) instead, which is another

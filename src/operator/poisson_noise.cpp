@@ -21,8 +21,9 @@ double slack(double counts) {
 
 class PoissonNoise final : public CountingNoise {
  public:
-  using CountingNoise::CountingNoise;
+  explicit PoissonNoise(const Counting& counting) : CountingNoise(counting), counting_(counting) {}
   const char* kind() const override { return "poisson"; }
+  const Counting* counting() const override { return &counting_; }
 
   void require_possible(const Tensor& y, const std::string& place) const override {
     const Tensor flat = y.to(at::kCPU, at::kDouble).contiguous();
@@ -57,6 +58,9 @@ class PoissonNoise final : public CountingNoise {
     if (r <= 0) return k == 0 ? Split{0, 1, 0} : Split{1, 0, 0};
     return {k == 0 ? 0 : chi2_tail(2 * r, 2 * k), std::exp(log_poisson(k, r)), chi2_cdf(2 * r, 2 * (k + 1))};
   }
+
+ private:
+  Counting counting_;
 };
 
 }  // namespace

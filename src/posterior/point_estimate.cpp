@@ -160,6 +160,8 @@ Draws run_point_estimate(const PointRun& run, const PointSolve& solve) {
     std::call_once(measured, [&] { squared = std::pow(problem.likelihood.linear()->norm(), 2); });
     return squared;
   };
+  const double noise_std =
+      run.any_noise ? problem.likelihood.noise().noise_std().value_or(NAN) : problem.likelihood.noise_std();
   const auto one = [&](int64_t i) {
     int64_t done = 0;
     const PointCase c{.index = i,
@@ -167,7 +169,7 @@ Draws run_point_estimate(const PointRun& run, const PointSolve& solve) {
                       .prior = prior.get(),
                       .forward = problem.likelihood.forward(),
                       .linear = problem.likelihood.linear(),
-                      .noise_std = problem.likelihood.noise_std(),
+                      .noise_std = noise_std,
                       .noise = run.noise.rows({static_cast<uint64_t>(i) << 32}),
                       .tally = tally,
                       .threads = cases == 1 ? threads : 1,

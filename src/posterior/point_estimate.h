@@ -50,6 +50,7 @@ struct PointRun {
   const DrawOptions& options;
   int64_t iterations;  // at most, of one case: for progress
   bool needs_prior = false, needs_noise = false, linear_only = false;
+  bool any_noise = false;  // not Gaussian alone: noise_std of a case is then NaN
 };
 
 // Checks y and what the run says it needs; fills in all of Draws.

@@ -17,7 +17,7 @@ namespace tweedie {
 namespace {
 
 // What is 0 to rounding of the transforms in A
-Tensor not_negative(const Tensor& ax, double background) {
+Tensor not_negative(const Tensor& ax, const Tensor& background) {
   const double tiny = ax.scalar_type() == at::kDouble ? 1e-14 : 1e-7;
   return ax.clamp_min(tiny * std::max(1e-300, ax.abs().max().item<double>())) + background;
 }
@@ -39,26 +39,45 @@ class RichardsonLucy final : public PointEstimate {
     const double lowest = seen.min().item<double>(), scale = seen.abs().max().item<double>();
     if (lowest < -1e-9 * scale || !(scale > 0))
       throw Error("method.kind", "richardson-lucy needs an operator whose entries are not negative");
+    const Counting counting = counting_of(problem.likelihood);
     const PointRun run{.method = RichardsonLucyOptions::kind,
                        .problem = problem,
                        .draws = draws,
                        .noise = noise,
                        .observer = observer,
                        .options = draw_options_,
-                       .iterations = options_.iterations};
-    return run_point_estimate(run, [&](const PointCase& c) { return solve(c, seen); });
+                       .iterations = options_.iterations,
+                       .any_noise = true};
+    return run_point_estimate(run, [&](const PointCase& c) { return solve(c, seen, counting); });
   }
 
  private:
-  PointAnswer solve(const PointCase& c, const Tensor& seen64) const {
+  // What is known of the counts: of poisson noise all; with gaussian noise y is taken for them.
+  Counting counting_of(const Likelihood& likelihood) const {
+    if (const Counting* counting = likelihood.noise().counting()) {
+      if (options_.background != 0)
+        throw Error("method.background",
+                    "poisson noise has a background of its own: measurement.noise.background");
+      Counting result = *counting;
+      if (!result.background.defined()) result.background = at::zeros({}, at::kDouble);
+      return result;
+    }
+    likelihood.noise_std();  // throws for any other noise
+    return {.gain = 1, .background = at::scalar_tensor(options_.background, at::kDouble)};
+  }
+
+  PointAnswer solve(const PointCase& c, const Tensor& seen64, const Counting& counting) const {
     const LinearOperator& a = *c.linear;
+    const double gain = counting.gain;
+    const Tensor counts = counting.scaled ? gain * c.y : c.y,
+                 background = counting.background.to(c.y.options());
     const Tensor seen = seen64.to(c.y.options());
     const Tensor is_seen = seen.gt(1e-9 * seen.max());
-    const Tensor total = c.y.sum() / seen.sum();
+    const Tensor total = counts.sum() / (gain * seen.sum());
     Tensor x = at::where(is_seen, total.expand_as(seen), at::zeros_like(seen));
     PointAnswer answer{.x = x, .converged = options_.tolerance == 0};
     for (int64_t k = 0; k < options_.iterations; ++k) {
-      const Tensor ratio = c.y / not_negative(a.apply(x), options_.background);
+      const Tensor ratio = counts / not_negative(gain * a.apply(x), background);
       const Tensor next = at::where(is_seen, x * a.adjoint(ratio).clamp_min(0) / seen, x);
       c.applied(2);
       answer.residual = relative_change(next, x);
@@ -70,8 +89,8 @@ class RichardsonLucy final : public PointEstimate {
         break;
       }
     }
-    const Tensor mean = not_negative(a.apply(x), options_.background).to(at::kDouble);
-    answer.objective = (mean - at::xlogy(c.y.to(at::kDouble), mean)).sum().item<double>();
+    const Tensor mean = not_negative(gain * a.apply(x), background).to(at::kDouble);
+    answer.objective = (mean - at::xlogy(counts.to(at::kDouble), mean)).sum().item<double>();
     answer.x = x;
     return answer;
   }
