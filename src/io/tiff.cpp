@@ -111,7 +111,8 @@ Tensor read_pixels(TIFF* file, const Page& page, const NumberType& type, const T
   const Shape planes{page.channels, page.height, page.width}, pixels{page.height, page.width, page.channels};
   Bytes data(bytes_of(planes, type.size, place));
   const size_t pixel = apart ? type.size : type.size * page.channels;
-  for (uint16_t plane = 0; plane < (apart ? page.channels : 1); ++plane) {
+  const uint16_t planes_apart = apart ? page.channels : uint16_t{1};
+  for (uint16_t plane = 0; plane < planes_apart; ++plane) {
     read_plane(file, {data.data() + plane * pixel * page.width * page.height, pixel, page.width, page.height},
                plane, codec, place);
   }

@@ -15,6 +15,9 @@
 #include "support/nifti_file.h"
 #include "support/temporary_folder.h"
 
+#include <algorithm>
+#include <array>
+
 namespace tweedie::test {
 namespace {
 
@@ -138,7 +141,10 @@ TEST(IoFormats, WhatDoesNotFitIsWrittenAsFloats) {
 TEST(IoFormats, TwoHundredMutantsOfEachAreReadOrRefused) {
   const TemporaryFolder folder;
   for (const Example& example : examples()) {
-    if (example.x.numel() > 1000 || (example.format == FileFormat::hdf5 && example.name != "b.h5")) continue;
+    // One of each format
+    constexpr std::array chosen{"a.png", "c.tif",  "a.nii", "b.nii.gz", "b.h5",
+                                "a.cfl", "a.fits", "a.raw", "a.npy"};
+    if (std::find(chosen.begin(), chosen.end(), example.name) == chosen.end()) continue;
     SCOPED_TRACE(example.name);
     const auto path = folder / example.name;
     write_like(path, example.x, meta_of(example));
