@@ -48,10 +48,12 @@ struct PnpOptions {
   static constexpr const char* kind = "pnp";
   enum class Splitting { admm, hqs };
   Splitting splitting = Splitting::admm;
-  double level = 0.1;           // > 0, of the denoiser, in the units of x
-  std::optional<double> start;  // >= level: the levels fall from it to `level` over the first half
-  int64_t iterations = 100;     // >= 1
-  double tolerance = 1e-4;      // > 0: relative change of x at which it stops
+  double level = 0.1;  // > 0, of the denoiser, in the units of x
+  // >= level: the levels fall from it to `level` over the first half. By default 1, or `level` if that is
+  // more.
+  std::optional<double> start;
+  int64_t iterations = 100;  // >= 1
+  double tolerance = 1e-4;   // > 0: relative change of x at which it stops
 };
 std::unique_ptr<const PosteriorSampler> point_estimate(const PnpOptions& options, DrawOptions draw);
 
@@ -61,8 +63,9 @@ std::unique_ptr<const PosteriorSampler> point_estimate(const PnpOptions& options
 // operators: fixed-point iteration with the operator's own solve; others: gradient steps.
 struct RedOptions {
   static constexpr const char* kind = "red";
-  double level = 0.1;            // > 0, of the denoiser, in the units of x
-  std::optional<double> weight;  // > 0; 1 / level^2
+  double level = 0.1;            // > 0, of the denoiser at the end, in the units of x
+  std::optional<double> start;   // as that of PnpOptions
+  std::optional<double> weight;  // > 0; 1 / level^2, of the level that it has come to
   int64_t iterations = 200;      // >= 1
   double tolerance = 1e-4;       // > 0: relative change of x at which it stops
 };
@@ -83,7 +86,8 @@ std::unique_ptr<const PosteriorSampler> point_estimate(const MapOptions& options
 
 // Least squares on the prior's support F(x) = 0, by the method of multipliers with continuation:
 //   max_x -1/2 ||h(x) - y||^2 + lambda F(x) - mu/2 F(x)^2,   lambda <- lambda - mu F, mu <- growth mu,
-// F(x) = ||x - D(x; level)||, the distance to the support in the limit of small levels.
+// F(x) = ||x - D(x; level)||, the distance to the support in the limit of small levels. The level falls from
+// `start` over the first half of the rounds, the multiplier takes its steps in the second.
 struct AugmentedLagrangianOptions {
   static constexpr const char* kind = "augmented-lagrangian";
   double level = 0.05;  // > 0, the last one, in the units of x

@@ -1,8 +1,8 @@
 // The logarithm of the determinant in place of the rank. Fazel, Hindi, Boyd, ACC 2003; Lu, Tang, Yan, Lin,
 // IEEE TIP 25, 2016 for the proximal gradients:
 //   min 1/2 ||P (X - M)||_F^2 + w sum_i log(s_i + delta),   X <- prox(X - P (X - M)).
-// The proximal map of w log(s + delta) at a singular value z is the larger root of (s - z) (s + delta) + w =
-// 0,
+// The proximal map of w log(s + delta) at a singular value z is the larger root of
+// (s - z) (s + delta) + w = 0,
 //   s = ((z - delta) + sqrt((z + delta)^2 - 4 w)) / 2,
 // where it is real and better than 0, and 0 else. Not convex: the weight falls to w from where X = 0 is the
 // answer, and the end depends on it.

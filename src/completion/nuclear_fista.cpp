@@ -1,7 +1,7 @@
 // Accelerated proximal gradients for min 1/2 ||P (X - M)||_F^2 + w ||X||_*. Toh and Yun, Pacific J. Optim. 6,
 // 2010 (APGL), Beck and Teboulle 2009 (FISTA): L = 1,
-//   X <- D_w(Z - P (Z - M)),   Z = X + (t_k - 1) / t_{k+1} (X - X_old),   t_{k+1} = (1 + sqrt(1 + 4 t_k^2)) /
-//   2,
+//   X <- D_w(Z - P (Z - M)),   Z = X + (t_k - 1) / t_{k+1} (X - X_old),
+//   t_{k+1} = (1 + sqrt(1 + 4 t_k^2)) / 2,
 // the weight falling to w by 0.7 an iteration, and the momentum taken back where it points uphill.
 
 #include "completion/low_rank.h"

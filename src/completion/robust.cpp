@@ -1,8 +1,8 @@
 // Principal component pursuit with missing entries. Candes, Li, Ma, Wright, "Robust principal component
 // analysis?", JACM 58, 2011, section 1.6, by the alternating directions of Lin, Chen, Ma 2010:
 //   min ||L||_* + g ||S||_1 where P (L + S) = P M:
-//   L = D_{1/mu}(M - S + Y / mu);   S = soft_{g/mu}(M - L + Y / mu) on Omega, free elsewhere;   Y += mu (M -
-//   L - S).
+//   L = D_{1/mu}(M - S + Y / mu);   S = soft_{g/mu}(M - L + Y / mu) on Omega, free elsewhere;
+//   Y += mu (M - L - S).
 // Elsewhere S takes up all of M - L, so that Y stays 0 there. mu grows while the constraint is far from met.
 
 #include "completion/low_rank.h"

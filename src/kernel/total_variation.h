@@ -2,8 +2,8 @@
 // Loops of the dual of total variation, on images as planes (channels, height, width) of float or double. A
 // dual image has two planes for each channel, (2, channels, height, width): of vertical and of horizontal
 // differences
-//   (D x)_v[i, j] = x[i + 1, j] - x[i, j],   (D x)_h[i, j] = x[i, j + 1] - x[i, j],   0 at the last row or
-//   column.
+//   (D x)_v[i, j] = x[i + 1, j] - x[i, j],   (D x)_h[i, j] = x[i, j + 1] - x[i, j],
+// 0 at the last row or column.
 
 #include <cstdint>
 

@@ -1,14 +1,15 @@
 // Least squares on the support of the prior (Buchanan, Pai, Wang, Ma, "Learning deep representations of data
 // distributions", eqs. 7.1.11 to 7.1.16): max -1/2 ||h(x) - y||^2 where F(x) = 0, by the method of
 // multipliers,
-//   max_x -1/2 ||h(x) - y||^2 + lambda F(x) - mu/2 F(x)^2,   then lambda <- lambda - mu F(x), mu <- growth
-//   mu,
+//   max_x -1/2 ||h(x) - y||^2 + lambda F(x) - mu/2 F(x)^2,   then lambda <- lambda - mu F(x), mu <- growth mu
 // with the gradient -(dh/dx)^T (h(x) - y) - mu (F - c) dF/dx, c = lambda / mu <= 0.
 //
 // F is the distance to the support, whose nearest point is D(x; level) in the limit of small levels; the
-// level falls with the rounds. So F dF/dx = x - D, and with P = D(x) held fixed the two terms in F are below
-// the square -k/2 ||x - P||^2, k = mu (1 - c / F), which they touch at x: each inner step maximises that
-// instead, in closed form for a linear h and by one gradient step for others.
+// level falls over the first half of the rounds, and the multiplier moves in the second: before, F is no
+// distance yet. F dF/dx = x - D, and with P = D(x) held fixed the two terms in F are above the square
+//   -k/2 ||x - P||^2 + constant,   k = mu (1 - c / F),
+// which they touch at x: each inner step maximises that instead, in closed form for a linear h and by one
+// gradient step for others.
 
 #include "posterior/point_estimate.h"
 #include "tweedie/classical.h"
@@ -42,17 +43,12 @@ class AugmentedLagrangian final : public PointEstimate {
   }
 
  private:
-  double level(int64_t round) const {
-    const auto last = static_cast<double>(std::max<int64_t>(options_.rounds - 1, 1));
-    return options_.start * std::pow(options_.level / options_.start, static_cast<double>(round) / last);
-  }
-
   PointAnswer solve(const PointCase& c) const {
     Tensor x = c.prior->mean(at::zeros(c.prior_shape(), c.y.options()), 100 * options_.start);
     double norm2 = squared_norm(c, x), mu = options_.mu * norm2, lambda = 0;
     PointAnswer answer{.x = x};
     for (int64_t round = 0; round < options_.rounds; ++round) {
-      const double sigma = options_.rounds == 1 ? options_.level : level(round);
+      const double sigma = falling_level(options_.start, options_.level, round, options_.rounds);
       const double allowed = 1e-6 * std::sqrt(static_cast<double>(x.numel())) * sigma;
       Tensor nearest = c.prior->mean(x, sigma);
       for (int64_t i = 0; i < options_.inner; ++i) {
@@ -65,9 +61,10 @@ class AugmentedLagrangian final : public PointEstimate {
         ++answer.iterations;
         c.step_done();
       }
+      if (c.linear == nullptr) norm2 = squared_norm(c, x);
+      if (sigma > options_.level) continue;
       lambda -= mu * norm_of(x - nearest);
       mu *= options_.growth;
-      if (c.linear == nullptr) norm2 = squared_norm(c, x);
     }
     answer.converged = answer.residual <= 1e-2;
     answer.objective = 0.5 * residual2(c, x);

@@ -39,18 +39,13 @@ class Map final : public PointEstimate {
   }
 
  private:
-  double level(int64_t k) const {
-    const double way = 2.0 * static_cast<double>(k) / static_cast<double>(options_.iterations);
-    return options_.start * std::pow(options_.level / options_.start, std::min(way, 1.0));
-  }
-
   PointAnswer solve(const PointCase& c) const {
     const double per_variance = 1 / (c.noise_std * c.noise_std);
     Tensor x = c.prior->mean(at::zeros(c.prior_shape(), c.y.options()), 100 * options_.start), v = x;
     PointAnswer answer{.x = x};
     double t = 1, curvature = 0;
     for (int64_t k = 0; k < options_.iterations; ++k) {
-      const double sigma = level(k);
+      const double sigma = falling_level(options_.start, options_.level, k, options_.iterations);
       if (k == 0 || c.linear == nullptr) curvature = squared_norm(c, v) * per_variance;
       const double a = options_.step / (curvature + 1 / (sigma * sigma));
       const Tensor score = (c.prior->mean(v, sigma) - v) / (sigma * sigma);

@@ -119,6 +119,11 @@ void require_levels(double start, double level) {
   }
 }
 
+double falling_level(double start, double level, int64_t k, int64_t iterations) {
+  if (2 * k >= iterations) return level;
+  return start * std::pow(level / start, 2.0 * static_cast<double>(k) / static_cast<double>(iterations));
+}
+
 double squared_norm(const PointCase& c, const Tensor& x) {
   if (c.linear != nullptr) return c.linear_squared_norm();
   c.applied(jacobian_norm_applications);

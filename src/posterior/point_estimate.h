@@ -73,6 +73,8 @@ double relative_change(const Tensor& a, const Tensor& b);
 double squared_norm(const PointCase& c, const Tensor& x);
 // Throws Error unless start >= level > 0, both finite.
 void require_levels(double start, double level);
+// The level at iteration k: from start to level by equal factors over the first half, then constant
+double falling_level(double start, double level, int64_t k, int64_t iterations);
 // ||y - h(x)||^2
 double residual2(const PointCase& c, const Tensor& x);
 

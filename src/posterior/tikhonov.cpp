@@ -17,7 +17,8 @@ namespace tweedie {
 
 namespace {
 
-constexpr int64_t small = 512;  // rows or columns up to which a dense decomposition takes no time
+// Rows or columns, and entries, up to which a dense decomposition takes no time
+constexpr int64_t small = 512, most_entries = 4'000'000;
 constexpr int64_t most_iterations = 5000;
 
 double half_square(const Tensor& x) {
@@ -89,7 +90,8 @@ class Tikhonov final : public RegularisedSolver {
     if (!looked_) {
       looked_ = true;
       const LinearOperator& a = *case_.linear;
-      if (std::min(product(a.domain()), product(a.codomain())) <= small) {
+      const int64_t m = product(a.codomain()), d = product(a.domain());
+      if (std::min(m, d) <= small && m <= most_entries / d) {
         singular2_ = svd_of(a).s.square();
       } else if (const auto svd = a.svd()) {
         singular2_ = svd->s.square();

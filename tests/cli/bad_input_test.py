@@ -113,7 +113,7 @@ CASES = [
     # The config as a document
     ("no such config", "infer nowhere.toml", {}, ["nowhere.toml", "no such file"]),
     ("config is a folder", "infer .", {}, [".: a folder"]),
-    ("empty config", "infer infer.toml", {"infer.toml": ""}, ["infer.toml", "missing key 'prior'", "at the top level"]),
+    ("empty config", "infer infer.toml", {"infer.toml": ""}, ["infer.toml", "missing key 'measurement'", "at the top level"]),
     ("config is binary", "infer y.npy", {}, ["y.npy:1:"]),
     ("syntax", "infer infer.toml", {"infer.toml": ("steps = 4", "steps = = 4")}, ["infer.toml:13:9"]),
     ("open string", "infer infer.toml", {"infer.toml": ('"mmps"', '"mmps')}, ["infer.toml:12:"]),

@@ -246,7 +246,7 @@ TEST(Red, EndsWhereItsEquationSays) {
   const Scene s;
   for (const auto& [level, weight] :
        {std::pair{0.5, std::optional<double>()}, std::pair{0.3, std::optional(2.0)}}) {
-    const RedOptions options{.level = level, .weight = weight, .iterations = 20000, .tolerance = 1e-12};
+    const RedOptions options{.level = level, .weight = weight, .iterations = 4000, .tolerance = 1e-12};
     const Tensor precision = weight.value_or(1 / (level * level)) * level * level *
                              at::linalg_inv(s.covariance + level * level * at::eye(6, at::kDouble));
     const Draws found = answer(options, s.problem());
