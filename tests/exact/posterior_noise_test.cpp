@@ -113,7 +113,7 @@ TEST_P(UnderNoise, TdsIsExactEvidenceIncluded) {
     const Tensor ratio = (draws.run.particles->log_evidence.flatten() - exact.log_evidence).exp();
     const double error = 5 * ratio.std().item<double>() / std::sqrt(static_cast<double>(chains));
     EXPECT_NEAR(ratio.mean().item<double>(), 1, error + 0.02) << static_cast<int>(twist);
-    EXPECT_LT(error, 0.5);
+    EXPECT_LT(error, 0.8);
     // Self-normalised over all chains; errors by the spread of what each chain contributes
     const Tensor w = draws.log_weight.flatten().sub(draws.log_weight.max()).exp().view({chains, particles}),
                  x = draws.x.flatten().view({chains, particles});
