@@ -168,7 +168,7 @@ TEST_P(UnderNoise, PnpDmIsNearForSmallRho) {
 // one.
 TEST_P(UnderNoise, AnotherLawIsFoundOut) {
   const NoisyProblem p = noisy(one_hill(), GetParam().noise, GetParam().y);
-  const NoisyProblem other = noisy(one_hill(), make_gaussian_noise(2.5), GetParam().y);
+  const NoisyProblem other = noisy(one_hill(), make_gaussian_noise(0.4), GetParam().y);
   const NoiseSchedule two{at::tensor({50.0, 1.0, 0.0}, at::kDouble), 50};
   const Draws draws = posterior_sampler(DapsOptions{}, two, {.dtype = at::kDouble})
                           ->sample(other.problem, 1280, Noise(5), {});

@@ -59,25 +59,26 @@ TEST(Whitening, MmpsIsTheDenseFormula) {
 TEST(Whitening, EvidenceOfParticlesIsInTheUnitsOfY) {
   const Coloured p;
   EXPECT_LT(0.5 * at::logdet(p.covariance).item<double>(), -1.7);
-  const auto check = [&](auto options, double largest_error) {
+  const auto check = [&](auto options, int64_t chains, double largest_error) {
     options.smc.particles = 64;
-    options.smc.chains = 32;
+    options.smc.chains = chains;
     const auto method = with_whitening(posterior_sampler(
         options, make_schedule(Karras{.sigma_min = 0.01, .sigma_max = 20}, 100), {.dtype = at::kDouble}));
-    const Draws draws = method->sample(p.problem(), 32 * 64, Noise(2), {});
+    const Draws draws = method->sample(p.problem(), chains * 64, Noise(2), {});
     const Tensor ratio = (draws.run.particles->log_evidence - p.log_evidence()).exp();  // (chains, cases)
     for (int64_t c : {0, 1}) {
       const Tensor r = ratio.select(1, c);
-      const double error = 4 * r.std().item<double>() / std::sqrt(32.0);
+      const double error = 4 * r.std().item<double>() / std::sqrt(static_cast<double>(chains));
       EXPECT_NEAR(r.mean().item<double>(), 1, error + 0.03) << options.kind << c;
       EXPECT_LT(error, largest_error) << options.kind << c;
       // The weights keep the scale: their mean is the evidence.
-      const double mean = at::logsumexp(draws.log_weight.select(1, c), 0).item<double>() - std::log(32 * 64);
+      const double mean =
+          at::logsumexp(draws.log_weight.select(1, c), 0).item<double>() - std::log(chains * 64);
       EXPECT_NEAR(mean, (*draws.log_evidence)[c].item<double>(), 1e-6);
     }
   };
-  check(McgdiffOptions{}, 0.7);
-  check(TdsOptions{}, 0.3);
+  check(McgdiffOptions{}, 96, 0.7);
+  check(TdsOptions{}, 32, 0.3);
 }
 
 // A mask weighted by its precisions against its own dense matrix
