@@ -67,23 +67,24 @@ class PoissonGaussianNoise final : public CountingNoise {
         log_poisson(k0, rate) - (y - k0) * (y - k0) / (2 * s2) - std::log(std_) - log_root_2_pi;
     if (rate <= 0) return {first, 0};
     double total = 1, of_k = k0;
+    // Of term k + 1 to term k; the next ratio is (k + 1) / (k + 2) exp(-1 / s^2) times as large
     const auto ratio = [&](double k) { return rate / (k + 1) * std::exp((2 * (y - k) - 1) / (2 * s2)); };
+    const double shrink = std::exp(-1 / s2);
     const auto finished = [&](double term, double r) {
       return r < 1 && term * r / (1 - r) < negligible * total;
     };
-    for (double k = k0, term = 1;; ++k) {
-      const double r = ratio(k);
-      if (finished(term, r)) break;
+    for (double k = k0, term = 1, r = ratio(k0); !finished(term, r); r *= k / (k + 1) * shrink) {
       term *= r;
+      ++k;
       total += term;
-      of_k += (k + 1) * term;
+      of_k += k * term;
     }
-    for (double k = k0, term = 1; k > 0; --k) {
-      const double r = 1 / ratio(k - 1);
-      if (finished(term, r)) break;
+    double term = 1, r = k0 > 0 ? 1 / ratio(k0 - 1) : 0;
+    for (double k = k0; k > 0 && !finished(term, r); r *= k / (k + 1) * shrink) {
       term *= r;
+      --k;
       total += term;
-      of_k += (k - 1) * term;
+      of_k += k * term;
     }
     return {first + std::log(total), of_k / total};
   }

@@ -3,6 +3,7 @@
 // and the singular values are 1 / L_i, with the unit vectors e_i and the rows of A.
 
 #include "operator/linear.h"
+#include "tweedie/operators.h"
 #include "tweedie/whitening.h"
 
 #include <ATen/ATen.h>
@@ -72,6 +73,9 @@ class WeightedMask final : public WhitenedLinear {
   Constant precision_;
 };
 
+// Entries up to which L^{-1} A is made a matrix, which knows its solves.
+constexpr int64_t largest_matrix = 1'000'000;
+
 bool has_orthonormal_rows(const LinearOperator& a) {
   Noise fixed(0);
   const Tensor v = fixed.normal(with_batch(1, a.codomain()), at::kDouble);
@@ -87,6 +91,10 @@ std::shared_ptr<const ForwardOperator> whitened(std::shared_ptr<const ForwardOpe
   if (!linear) return std::make_shared<WhitenedForward>(std::move(h), whitening, std::move(owner));
   if (whitening.diagonal().defined() && has_orthonormal_rows(*linear))
     return std::make_shared<WeightedMask>(linear, whitening, std::move(owner));
+  if (linear->codomain().size() == 1 && product(linear->domain()) * linear->codomain()[0] <= largest_matrix) {
+    const Tensor columns = linear->dense().t().contiguous();  // (d, m)
+    return make_matrix(linear->domain(), whitening.whiten(columns).t().contiguous());
+  }
   return std::make_shared<WhitenedLinear>(linear, whitening, std::move(owner));
 }
 

@@ -55,7 +55,8 @@ const GaussianNoiseOptions* unknown_level(const NoiseOptions& noise) {
 }
 
 // With a level from y where it is not stated, at least roughly where a chain only starts from it.
-Likelihood likelihood_of(const LinearOperatorPtr& forward, const NoiseOptions& noise, const Tensor& y) {
+Likelihood likelihood_of(const std::shared_ptr<const ForwardOperator>& forward, const NoiseOptions& noise,
+                         const Tensor& y) {
   const auto* unknown = unknown_level(noise);
   if (unknown == nullptr) return {forward, make_noise(noise, forward->codomain(), read_for_operator)};
   try {

@@ -38,11 +38,11 @@ class Certify(Scene):
             self.assertIn(self.entries[rung, "tds"]["verdict"], ("exact", "close"), rung)
             self.assertLess(abs(self.entries[rung, "tds"]["log_evidence_error"]), 0.2, rung)
             self.assertIn("mmps takes gaussian noise only", self.entries[rung, "mmps"]["reason"])
-        for rung in ("noise-poisson", "noise-laplace", "noise-student"):
+        for rung in ("noise-laplace", "noise-student", "noise-probit"):
             self.assertNotIn(self.entries[rung, "dps"]["verdict"], ("exact", "close"), rung)
         for method in ("exact", "oracle", "mcgdiff", "tds"):
             self.assertIn(self.entries["noise-covariance", method]["verdict"], ("exact", "close"), method)
-        self.assertLess(abs(self.entries["noise-covariance", "mcgdiff"]["log_evidence_error"]), 0.3)
+        self.assertLess(abs(self.entries["noise-covariance", "mcgdiff"]["log_evidence_error"]), 0.5)
 
     def test_budgets_are_equal(self):
         for e in self.entries.values():

@@ -95,7 +95,7 @@ class NoiseModels(Scene):
                 (method("repaint"), ["method.kind", "repaint takes gaussian noise only"]),
                 (noise(kind="bernoulli"), ["y.npy", "9", "0 and 1"]),
                 (noise(kind="gaussian", std_file="zero_std.npy"), ["zero_std.npy", "above 0"]),
-                (noise(kind="gaussian", std_file="short_std.npy"), ["short_std.npy", "(11)", "(12)"]),
+                (noise(kind="gaussian", std_file="short_std.npy"), ["short_std.npy", "(11,)", "(12,)"]),
                 (noise(kind="gaussian", covariance="singular.npy"), ["singular.npy", "positive definite"]),
                 (noise(kind="gaussian", covariance="A.npy"), ["A.npy", "(12, 4)", "(12, 12)"]),
                 (noise(kind="gaussian", covariance="nowhere.npy"), ["nowhere.npy"]),

@@ -52,7 +52,7 @@ TEST(DpsStepSize, IsOneStepOfAlgorithm1) {
 TEST(DpsStepSize, DoesNotDependOnTheNoiseStd) {
   const GaussianProblem p(make_downsample({1, side, side}, 2), 0.1, 2), q(p.a, 7, 2);
   const Tensor x = normal({2, 1, side, side}, 8);
-  const auto mean = [&](const GaussianLikelihood& likelihood) {
+  const auto mean = [&](const Likelihood& likelihood) {
     return guide(DpsOptions{.step_size = 0.5}, p.prior, likelihood, p.problem.y)->mean(x, 1.5);
   };
   EXPECT_TRUE(at::equal(mean(p.problem.likelihood), mean(q.problem.likelihood)));

@@ -50,7 +50,7 @@ Tensor closed_form(const GaussianProblem& p, const Tensor& x, double sigma, doub
 TEST_P(Mmps, IsThePosteriorDenoiser) {
   constexpr double noise_std = 0.3;
   const GaussianProblem p(a, noise_std, 5);
-  const auto difference = [&](const auto& options, const GaussianLikelihood& likelihood, double sigma) {
+  const auto difference = [&](const auto& options, const Likelihood& likelihood, double sigma) {
     const Tensor x = p.prior->flat_mean().view({1, side, side}) + (1 + sigma) * normal({5, 1, side, side}, 6);
     const Tensor ours = guide(options, p.prior, likelihood, p.problem.y)->mean(x, sigma);
     return max_difference(ours, closed_form(p, x, sigma, noise_std));
@@ -85,7 +85,7 @@ NoiseSchedule grid(int64_t steps, double sigma_max = 100) {
 TEST_P(Mmps, WalkTendsToThePosterior) {
   const GaussianProblem p(a, 0.5);
   const Law exact{p.mean(), p.posterior.covariance()};
-  const auto error = [&](const auto& options, const GaussianLikelihood& likelihood, int64_t steps) {
+  const auto error = [&](const auto& options, const Likelihood& likelihood, int64_t steps) {
     GaussianProblem other = p;
     other.problem.likelihood = likelihood;
     return distance(law_of(options, other, Heun({}, steps), grid(steps, 1000)), exact);
@@ -102,7 +102,7 @@ TEST_P(Mmps, DrawsHaveThePosteriorsMoments) {
   constexpr int64_t n = 160, steps = 24;
   const GaussianProblem p(a, 0.5);
   const Law exact{p.mean(), p.posterior.covariance()};
-  const auto draw = [&](const Guidance& guidance, const GaussianLikelihood& likelihood) {
+  const auto draw = [&](const Guidance& guidance, const Likelihood& likelihood) {
     const GuidedSampler sampler(guidance, std::make_shared<Heun>(HeunOptions{}, steps), grid(steps),
                                 {.dtype = at::kDouble});
     return sampler.sample({p.prior, likelihood, p.problem.y}, n, Noise(8), {}).x.reshape({n, d});

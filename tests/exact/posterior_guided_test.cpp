@@ -257,7 +257,8 @@ TEST(EstimateDataVariance, IsThatOfThePrior) {
 TEST(Guidance, RefusesWhatItCannotDo) {
   const GaussianProblem p(make_downsample({1, side, side}, 2), 0.5);
   const Tensor y = p.problem.y;
-  const GaussianLikelihood quiet(p.a, 0), &loud = p.problem.likelihood;
+  const GaussianLikelihood quiet(p.a, 0);
+  const Likelihood& loud = p.problem.likelihood;
   const auto unknown = std::make_shared<const Unknown>();
   expect_error([&] { guide(DpsOptions{}, p.prior, quiet, y); },
                {"measurement.noise.std: 0", "dps divides by the noise's std", "ddrm"});

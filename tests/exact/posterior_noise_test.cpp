@@ -113,7 +113,7 @@ TEST_P(UnderNoise, TdsIsExactEvidenceIncluded) {
     const Tensor ratio = (draws.run.particles->log_evidence.flatten() - exact.log_evidence).exp();
     const double error = 5 * ratio.std().item<double>() / std::sqrt(static_cast<double>(chains));
     EXPECT_NEAR(ratio.mean().item<double>(), 1, error + 0.02) << static_cast<int>(twist);
-    EXPECT_LT(error, 0.5);
+    EXPECT_LT(error, 0.8);
     // Self-normalised over all chains; errors by the spread of what each chain contributes
     const Tensor w = draws.log_weight.flatten().sub(draws.log_weight.max()).exp().view({chains, particles}),
                  x = draws.x.flatten().view({chains, particles});
@@ -168,7 +168,7 @@ TEST_P(UnderNoise, PnpDmIsNearForSmallRho) {
 // one.
 TEST_P(UnderNoise, AnotherLawIsFoundOut) {
   const NoisyProblem p = noisy(one_hill(), GetParam().noise, GetParam().y);
-  const NoisyProblem other = noisy(one_hill(), make_gaussian_noise(2.5), GetParam().y);
+  const NoisyProblem other = noisy(one_hill(), make_gaussian_noise(0.4), GetParam().y);
   const NoiseSchedule two{at::tensor({50.0, 1.0, 0.0}, at::kDouble), 50};
   const Draws draws = posterior_sampler(DapsOptions{}, two, {.dtype = at::kDouble})
                           ->sample(other.problem, 1280, Noise(5), {});

@@ -13,8 +13,9 @@ namespace tweedie {
 namespace {
 
 struct Coloured {
-  Tensor covariance = 2 * random_covariance(4, 1), prior_covariance = random_covariance(3, 2),
-         m = normal({3}, 3), a = normal({4, 3}, 4), y = normal({2, 4}, 5);
+  Tensor covariance = 0.3 * random_covariance(4, 1), prior_covariance = random_covariance(3, 2),
+         m = normal({3}, 3), a = normal({4, 3}, 4),
+         y = (m + 0.3 * normal({2, 3}, 5)).mm(a.t()) + 0.2 * normal({2, 4}, 6);
   std::shared_ptr<const GaussianPrior> prior =
       std::make_shared<GaussianPrior>(GaussianPrior::full(m, prior_covariance));
 
@@ -54,24 +55,30 @@ TEST(Whitening, MmpsIsTheDenseFormula) {
   }
 }
 
-TEST(Whitening, EvidenceOfMcgdiffIsInTheUnitsOfY) {
+// Without the Jacobian of the whitening, log |L| = -2 or so, the ratio would be below 0.2.
+TEST(Whitening, EvidenceOfParticlesIsInTheUnitsOfY) {
   const Coloured p;
-  McgdiffOptions options;
-  options.smc.particles = 128;
-  options.smc.chains = 64;
-  const auto method = with_whitening(posterior_sampler(
-      options, make_schedule(Karras{.sigma_min = 0.01, .sigma_max = 20}, 150), {.dtype = at::kDouble}));
-  const Draws draws = method->sample(p.problem(), 64 * 128, Noise(2), {});
-  const Tensor ratio = (draws.run.particles->log_evidence - p.log_evidence()).exp();  // (chains, cases)
-  for (int64_t c : {0, 1}) {
-    const Tensor r = ratio.select(1, c);
-    const double error = 5 * r.std().item<double>() / 8;
-    EXPECT_NEAR(r.mean().item<double>(), 1, error + 0.03) << c;
-    EXPECT_LT(error, 0.5);
-    // The weights keep the scale: their mean is the evidence.
-    const double mean = at::logsumexp(draws.log_weight.select(1, c), 0).item<double>() - std::log(64 * 128);
-    EXPECT_NEAR(mean, (*draws.log_evidence)[c].item<double>(), 1e-6);
-  }
+  EXPECT_LT(0.5 * at::logdet(p.covariance).item<double>(), -1.7);
+  const auto check = [&](auto options, int64_t chains, double largest_error) {
+    options.smc.particles = 64;
+    options.smc.chains = chains;
+    const auto method = with_whitening(posterior_sampler(
+        options, make_schedule(Karras{.sigma_min = 0.01, .sigma_max = 20}, 100), {.dtype = at::kDouble}));
+    const Draws draws = method->sample(p.problem(), chains * 64, Noise(2), {});
+    const Tensor ratio = (draws.run.particles->log_evidence - p.log_evidence()).exp();  // (chains, cases)
+    for (int64_t c : {0, 1}) {
+      const Tensor r = ratio.select(1, c);
+      const double error = 4 * r.std().item<double>() / std::sqrt(static_cast<double>(chains));
+      EXPECT_NEAR(r.mean().item<double>(), 1, error + 0.03) << options.kind << c;
+      EXPECT_LT(error, largest_error) << options.kind << c;
+      // The weights keep the scale: their mean is the evidence.
+      const double mean =
+          at::logsumexp(draws.log_weight.select(1, c), 0).item<double>() - std::log(chains * 64);
+      EXPECT_NEAR(mean, (*draws.log_evidence)[c].item<double>(), 1e-6);
+    }
+  };
+  check(McgdiffOptions{}, 96, 0.7);
+  check(TdsOptions{}, 32, 0.3);
 }
 
 // A mask weighted by its precisions against its own dense matrix

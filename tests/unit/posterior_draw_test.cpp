@@ -154,8 +154,8 @@ class Square final : public ForwardOperator {
 TEST(GuidedSampler, RefusesWhatItCannotDo) {
   const GaussianLikelihood linear(make_identity(image), 0.5), square(std::make_shared<Square>(), 0.5);
   const Tensor y = normal({1, 1, 6, 6}, 1);
-  const auto sample = [&](const Guidance& guidance, const GaussianLikelihood& likelihood,
-                          const Tensor& measured, int64_t draws) {
+  const auto sample = [&](const Guidance& guidance, const Likelihood& likelihood, const Tensor& measured,
+                          int64_t draws) {
     return [=] {
       GuidedSampler(guidance, std::make_shared<Ddim>(), make_schedule(Karras{}, 2), {})
           .sample({gaussian(), likelihood, measured}, draws, Noise(1), {});
