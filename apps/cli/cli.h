@@ -57,5 +57,6 @@ void add_evaluate(CLI::App& app, Shared& shared, Action& action);
 void add_denoise(CLI::App& app, Shared& shared, Action& action);
 void add_info(CLI::App& app, Shared& shared, Action& action);
 void add_bench(CLI::App& app, Shared& shared, Action& action);
+void add_check_operator(CLI::App& app, Shared& shared, Action& action);
 
 }  // namespace tweedie::cli

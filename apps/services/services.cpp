@@ -27,6 +27,8 @@ const tweedie::Services* tweedie_services(const char* version) {
       .denoise = denoise,
       .info = info,
       .bench = bench,
+      .check_operator_of = check_operator_of,
+      .check_all_operators = check_all_operators,
       .bench_json = to_json,
       .blas_library = blas_library,
       .blas_is_reference = blas_is_reference,

@@ -9,6 +9,7 @@
 #include "io/run_folder.h"
 #include "run/figures.h"
 #include "run/findings.h"
+#include "run/forward.h"
 #include "run/method.h"
 #include "run/prior.h"
 #include "run/services.h"
@@ -213,7 +214,7 @@ Calibration calibrate(const CalibrateConfig& config, const RunContext& context) 
   const Shape shape = prior.denoiser->shape();
   const Noise noise(config.seed);
   const GaussianLikelihood likelihood(
-      make_operator(config.measurement.forward, shape, noise.stream(Stream::user), read_array),
+      load_operator(config.measurement.forward, shape, noise.stream(Stream::user)),
       std::get<GaussianNoiseOptions>(config.measurement.noise).std);
   const DrawOptions options = context.draw_options(prior.dtype);
   const auto method = make_method(config.method, config.sampler, config.schedule, steps, options);

@@ -115,8 +115,10 @@ Finding worst_weights(const Tensor& log_weight) {
 // Variances along the measured directions that a Gaussian prior knows.
 MeasuredVariance known_variance(const Inference& inference) {
   const auto& gaussian = inference.prior.gaussian;
-  const LinearOperator& a = *inference.measured.likelihood.linear();
-  if (!gaussian || product(a.codomain()) * gaussian->dimension() > 64'000'000) return {};
+  const LinearOperator* linear = inference.measured.likelihood.linear();
+  if (!gaussian || linear == nullptr) return {};
+  const LinearOperator& a = *linear;
+  if (product(a.codomain()) * gaussian->dimension() > 64'000'000) return {};
   const Tensor matrix = a.dense();
   const GaussianPosterior posterior(*gaussian, matrix, inference.measured.likelihood.noise_std());
   return {.prior = (gaussian->covariance_times(matrix) * matrix).sum(1),

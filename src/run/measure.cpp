@@ -4,6 +4,7 @@
 #include "io/atomic_file.h"
 #include "io/config.h"
 #include "io/run_folder.h"
+#include "run/forward.h"
 #include "run/prior.h"
 #include "run/services.h"
 #include "tweedie/array_io.h"
@@ -66,8 +67,8 @@ Summary measure(const MeasureConfig& config, const RunContext& context) {
   const Tensor x = truths(config, context).to(at::kDouble);
   const Shape shape(x.sizes().begin() + 1, x.sizes().end());
   const Noise noise(config.seed);
-  const LinearOperatorPtr forward =
-      make_operator(config.measurement.forward, shape, noise.stream(Stream::user), read_array);
+  const ForwardOperatorPtr forward =
+      load_operator(config.measurement.forward, shape, noise.stream(Stream::user));
   const double noise_std = std::get<GaussianNoiseOptions>(config.measurement.noise).std;
   const GaussianLikelihood likelihood(forward, noise_std);
   Noise measurement_noise = noise.stream(Stream::measurement);
@@ -76,10 +77,11 @@ Summary measure(const MeasureConfig& config, const RunContext& context) {
   RunFolder folder(context.out, context.force);
   MeasureConfig resolved = config;
   if (auto* mask = std::get_if<MaskOptions>(&resolved.measurement.forward);
-      mask != nullptr && mask->pattern != MaskOptions::Pattern::box) {
+      mask != nullptr && mask->pattern != MaskOptions::Pattern::box && !mask->seed) {
     // Which pixels were kept is part of the measurement, and moves with its folder.
     const Tensor ones = at::ones(with_batch(1, forward->codomain()), at::kDouble);
-    write_npy(folder.path("mask.npy"), forward->adjoint(ones)[0].ne(0).to(at::kByte));
+    const Tensor kept = dynamic_cast<const LinearOperator&>(*forward).adjoint(ones)[0];
+    write_npy(folder.path("mask.npy"), kept.ne(0).to(at::kByte));
     mask->pattern = MaskOptions::Pattern::file;
     mask->file = "mask.npy";
   }
