@@ -132,7 +132,7 @@ class LinearBlocks final : public FixedShape {
       s.push_back(f->s);
       v.push_back(f->v);
     }
-    const auto [sorted, order] = at::cat(s).sort(/*descending=*/true);
+    const auto [sorted, order] = at::cat(s).sort(0, /*descending=*/true);
     return Svd{at::block_diag(u).index_select(1, order), sorted, at::block_diag(v).index_select(1, order)};
   }
 

@@ -31,8 +31,8 @@ class ColourOperator final : public FixedShape {
     const int64_t m = product(codomain()), d = product(domain()), pixels = d / domain()[0];
     if (m > svd_limit / d || f_.s.numel() == 0) return std::nullopt;
     const Tensor eye = at::eye(pixels, at::kDouble);
-    return Svd{at::kron(f_.u.contiguous(), eye), f_.s.repeat_interleave(pixels),
-               at::kron(f_.v.contiguous(), eye)};
+    return Svd{at::kron(f_.u.clone(at::MemoryFormat::Contiguous), eye), f_.s.repeat_interleave(pixels),
+               at::kron(f_.v.clone(at::MemoryFormat::Contiguous), eye)};
   }
 
  protected:

@@ -59,9 +59,10 @@ class SeparableOperator final : public FixedShape {
     if (m > svd_limit / d || s_.numel() == 0) return std::nullopt;
     const Tensor eye = at::eye(channels, at::kDouble);
     const auto kron3 = [&](const Tensor& a, const Tensor& b) {
-      return at::kron(eye, at::kron(a.contiguous(), b.contiguous()));
+      return at::kron(eye,
+                      at::kron(a.clone(at::MemoryFormat::Contiguous), b.clone(at::MemoryFormat::Contiguous)));
     };
-    const auto [s, order] = s_.flatten().repeat({channels}).sort(/*descending=*/true);
+    const auto [s, order] = s_.flatten().repeat({channels}).sort(0, /*descending=*/true);
     const Tensor u = kron3(left_.svd.u, right_.svd.u), v = kron3(left_.svd.v, right_.svd.v);
     // Products of singular values may be zero to rounding though neither is.
     const int64_t rank = s.gt(rank_tolerance(std::max(m, d), at::kDouble) * s[0]).sum().item<int64_t>();
