@@ -8,8 +8,6 @@
 #include "run/operator_catalogue.h"
 #include "tweedie/array_io.h"
 
-#include <algorithm>
-
 namespace tweedie {
 
 namespace {
@@ -46,14 +44,6 @@ OperatorReport report(std::vector<CheckedOperator> operators, uint64_t seed, con
 }
 
 }  // namespace
-
-bool CheckedOperator::passed() const {
-  return std::all_of(checks.begin(), checks.end(), [](const OperatorCheck& c) { return c.passed(); });
-}
-
-bool OperatorReport::passed() const {
-  return std::all_of(operators.begin(), operators.end(), [](const CheckedOperator& o) { return o.passed(); });
-}
 
 OperatorReport check_operator_of(const CheckOperatorConfig& config, const RunContext& context) {
   const Stopwatch watch;
