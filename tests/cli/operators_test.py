@@ -100,7 +100,7 @@ class Operators(Scene):
         other = INFER.format(measurement='y = "y.npy"\n[measurement.operator]\n' + COMPOSE + NOISE, method="mmps")
         self.write({"other.toml": other})
         self.tweedie("check-operator", "other.toml", "--shape", "1,8,8")
-        self.assertIn("unknown table [prior]", self.refused("check-operator", "other.toml"))
+        self.assertIn("unknown key 'y' in [measurement]", self.refused("check-operator", "other.toml"))
         self.assertIn("CONFIG.toml or --all", self.refused("check-operator"))
 
     def test_a_composition_is_written_back(self):
