@@ -1,7 +1,7 @@
 """Operators from configs: made of others, not linear, the user's own; and tweedie check-operator."""
-import json, os, pathlib, re, sys, unittest
+import json, sys, unittest
 
-from support import Array, Scene, matrix, neighbours, normal, tree, zeros
+from support import Scene, finished, matrix, neighbours, normal, tree, zeros
 
 CHECK = """seed = 1
 [measurement]
@@ -155,7 +155,7 @@ class Operators(Scene):
                 text = text.replace("steps = 2\n", "")
             self.write({"nonlinear.toml": text})
             process = self.start("infer", "nonlinear.toml", "--out", f"nonlinear-{method}", "--quiet")
-            out, err = process.communicate(timeout=200)
+            out, err = finished(process)
             if process.returncode == 0:
                 works.append(method)
             else:
@@ -165,7 +165,8 @@ class Operators(Scene):
         for method in ["dps", "posterior-langevin"]:
             self.assertIn(method, works)
         diagnosis = self.start("diagnose", "nonlinear-dps", "--quiet")
-        self.assertIn(diagnosis.wait(timeout=200), [0, 1])
+        finished(diagnosis)
+        self.assertIn(diagnosis.returncode, [0, 1])
 
     def test_users_operator(self):
         self.infer_user("right")
