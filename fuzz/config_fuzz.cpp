@@ -30,8 +30,18 @@ void fields(tweedie::FieldVisitor& visit, Heun& o) {
   visit(o.churn, {"churn"});
 }
 
+struct Tree {
+  int64_t size = 1;
+  std::vector<Tree> parts;
+};
+void fields(tweedie::FieldVisitor& visit, Tree& o) {
+  visit(o.size, {"size"});
+  visit(o.parts, {"parts"});
+}
+
 struct Options {
   uint64_t seed = 0;
+  std::vector<Tree> trees;
   bool ema = true;
   Target target = Target::noise;
   std::string title;
@@ -42,6 +52,7 @@ struct Options {
 };
 void fields(tweedie::FieldVisitor& visit, Options& o) {
   visit(o.seed, {"seed"});
+  visit(o.trees, {"trees"});
   visit(o.ema, {"ema"});
   visit(o.target, {"target"});
   visit(o.title, {"title"});

@@ -60,5 +60,6 @@ void add_complete(CLI::App& app, Shared& shared, Action& action);
 void add_convert(CLI::App& app, Shared& shared, Action& action);
 void add_info(CLI::App& app, Shared& shared, Action& action);
 void add_bench(CLI::App& app, Shared& shared, Action& action);
+void add_check_operator(CLI::App& app, Shared& shared, Action& action);
 
 }  // namespace tweedie::cli

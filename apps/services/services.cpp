@@ -30,6 +30,8 @@ const tweedie::Services* tweedie_services(const char* version) {
       .convert = convert,
       .info = info,
       .bench = bench,
+      .check_operator_of = check_operator_of,
+      .check_all_operators = check_all_operators,
       .bench_json = to_json,
       .blas_library = blas_library,
       .blas_is_reference = blas_is_reference,

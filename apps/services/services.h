@@ -4,6 +4,7 @@
 
 #include "run/bench.h"
 #include "run/certify.h"
+#include "run/check_operator.h"
 #include "run/evaluate.h"
 #include "run/services.h"
 
@@ -26,6 +27,8 @@ struct Services {
   decltype(&tweedie::convert) convert;
   decltype(&tweedie::info) info;
   decltype(&tweedie::bench) bench;
+  decltype(&tweedie::check_operator_of) check_operator_of;
+  decltype(&tweedie::check_all_operators) check_all_operators;
   decltype(&tweedie::to_json) bench_json;
   decltype(&tweedie::blas_library) blas_library;
   decltype(&tweedie::blas_is_reference) blas_is_reference;

@@ -20,6 +20,8 @@ class ForwardOperator {
   Tensor apply(const Tensor& x) const;
   // (dh/dx)^T v at x: x (B, *domain), v (B, *codomain) -> (B, *domain)
   Tensor vjp(const Tensor& x, const Tensor& v) const;
+  // Whether vjp is that of another map, which stands in for one that has no useful derivative.
+  virtual bool has_surrogate_derivative() const { return false; }
 
  protected:
   virtual Tensor do_apply(const Tensor& x) const = 0;

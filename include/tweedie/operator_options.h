@@ -1,10 +1,15 @@
 #pragma once
 // The table [measurement.operator] of a config file: which operator, and its parameters.
 
+#include "tweedie/composite_operator_options.h"
+#include "tweedie/image_operator_options.h"
+#include "tweedie/nonlinear_operator_options.h"
 #include "tweedie/operators.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <variant>
 
 namespace tweedie {
@@ -20,15 +25,17 @@ struct MaskOptions {
   double fraction = 0.25;                            // random: of the pixels that are kept, 0 < fraction <= 1
   int64_t top = 0, left = 0, height = 0, width = 0;  // box: the pixels that are hidden
   std::filesystem::path file{};                      // file: 1 kept, 0 hidden; the domain's shape or (H, W)
+  std::optional<uint64_t> seed{};                    // random: of the choice; else it is the config's
 };
 
 struct BlurOptions {
   static constexpr const char* kind = "blur";
-  enum class Kernel { gaussian, file };
+  enum class Kernel { gaussian, file, motion };
   Kernel kernel = Kernel::gaussian;
   double std = 1;                // gaussian: pixels, 0 < std <= 1000
   std::filesystem::path file{};  // file: (kh, kw), convolved as it is
   Boundary boundary = Boundary::circular;
+  double length = 9, angle = 0;  // motion: pixels, and degrees counter-clockwise from the horizontal
 };
 
 struct DownsampleOptions {
@@ -42,14 +49,42 @@ struct MatrixOptions {
 };
 
 using OperatorOptions =
-    std::variant<IdentityOptions, MaskOptions, BlurOptions, DownsampleOptions, MatrixOptions>;
+    std::variant<IdentityOptions, MaskOptions, BlurOptions, DownsampleOptions, MatrixOptions,
+                 // images and sensing
+                 CropOptions, BicubicOptions, VaryingBlurOptions, DecolourOptions, ColourOptions,
+                 WaveletOptions, DifferencesOptions, SparseOptions, CompressedSensingOptions,
+                 // made of others
+                 ComposeOptions, SumOptions, StackOptions, BlockDiagonalOptions, AdjointOptions, ScaleOptions,
+                 // not linear, and the user's own
+                 PhaseRetrievalOptions, SaturationOptions, QuantisationOptions, PerspectiveOptions,
+                 TorchscriptOperatorOptions, SubprocessOptions>;
+
+struct OperatorPart {
+  OperatorOptions options;
+};
 
 using ReadArray = std::function<Tensor(const std::filesystem::path&)>;
 
 // The operator that the options describe, on x of shape `domain`. `noise` chooses the pixels of a random
-// mask; `read_array` reads the files, and what it throws passes through. Anything else wrong is an Error that
-// names the field ("measurement.operator.factor"), its value and what was meant.
-LinearOperatorPtr make_operator(const OperatorOptions& options, const Shape& domain, const Noise& noise,
-                                const ReadArray& read_array);
+// mask without a seed; `read_array` reads the files, and what it throws passes through. Anything else wrong
+// is an Error that names the field ("measurement.operator.factor", "measurement.operator.parts[1].factor"),
+// its value and what was meant.
+ForwardOperatorPtr make_operator(const OperatorOptions& options, const Shape& domain, const Noise& noise,
+                                 const ReadArray& read_array);
+
+// Whether the options, or any part of them, are of this kind.
+template <class Options>
+bool holds(const OperatorOptions& options) {
+  if (std::holds_alternative<Options>(options)) return true;
+  return std::visit(
+      []<class Any>(const Any& any) {
+        if constexpr (requires { any.parts; }) {
+          return std::any_of(any.parts.begin(), any.parts.end(),
+                             [](const OperatorPart& part) { return holds<Options>(part.options); });
+        }
+        return false;
+      },
+      options);
+}
 
 }  // namespace tweedie

@@ -8,9 +8,9 @@
 //   }
 //
 // A member is a bool, double, int64_t, uint64_t, string, path, enum, vector<double | int64_t | string>;
-// another struct with fields(), which becomes a sub-table; a variant of such structs, a sub-table whose key
-// `kind` names the alternative's `static constexpr const char* kind`; or an optional of any of these. An
-// enum's names come from
+// another struct with fields(), which becomes a sub-table; a vector of such structs, an array of tables; a
+// variant of such structs, a sub-table whose key `kind` names the alternative's `static constexpr const char*
+// kind`; or an optional of any of these. An enum's names come from
 //   constexpr auto names(Target) { return std::array{"noise", "data"}; }   // in the order 0, 1, ...
 
 #include <array>
@@ -72,6 +72,17 @@ class FieldVisitor {
   }
 
   template <class T>
+  requires(!std::is_constructible_v<FieldRef, std::vector<T>*>) void operator()(std::vector<T>& member,
+                                                                                const FieldInfo& info) {
+    member.resize(enter_list(member.size(), info));
+    for (size_t i = 0; i < member.size(); ++i) {
+      enter_item(info, i);
+      flatten(member[i]);
+      leave_item();
+    }
+  }
+
+  template <class T>
   void operator()(std::optional<T>& member, const FieldInfo& info) {
     if (!enter_optional(member.has_value(), info)) return;
     if (!member) member.emplace();
@@ -106,6 +117,10 @@ class FieldVisitor {
   virtual void value(FieldRef ref, const FieldInfo& info) = 0;
   virtual void enter_table(const FieldInfo& info) = 0;
   virtual void leave_table() = 0;
+  // How many tables an array of them has, given how many there are; then each of them.
+  virtual size_t enter_list(size_t size, const FieldInfo& info) = 0;
+  virtual void enter_item(const FieldInfo& info, size_t index) = 0;
+  virtual void leave_item() = 0;
   // Whether to visit an optional member, given whether it is set.
   virtual bool enter_optional(bool set, const FieldInfo& info) = 0;
   // The alternative of a variant to visit, or every_kind.

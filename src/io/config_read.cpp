@@ -134,6 +134,32 @@ class FieldReader final : public FieldVisitor {
     levels_.pop_back();
   }
 
+  size_t enter_list(size_t size, const FieldInfo& info) override {
+    const toml::node* node = lookup(info);
+    if (node == nullptr) return size;
+    const std::string path = join_key(levels_.back().path, info.name);
+    const toml::array* list = node->as_array();
+    if (list == nullptr) {
+      throw Error(
+          document_.place(path, node->source()),
+          fmt::format("{}: {} is not a list of tables; [[{}]] is meant", path, describe(*node), path));
+    }
+    constexpr size_t deepest = 32;
+    if (levels_.size() > deepest) {
+      throw Error(document_.place(path, node->source()),
+                  fmt::format("{}: more than {} tables deep", path, deepest));
+    }
+    return list->size();
+  }
+
+  void enter_item(const FieldInfo& info, size_t index) override {
+    const toml::node* list = get(info.name);
+    const toml::node* node = list == nullptr ? nullptr : list->as_array()->get(index);
+    push(node, fmt::format("{}[{}]", join_key(levels_.back().path, info.name), index));
+  }
+
+  void leave_item() override { leave_table(); }
+
   bool enter_optional(bool set, const FieldInfo& info) override {
     if (info.rule.required) return true;
     know(info.name);

@@ -61,8 +61,10 @@ class FieldWriter final : public FieldVisitor {
   std::string text() const {
     std::string result;
     for (const Section& section : sections_) {
-      if (!section.path.empty()) result += fmt::format("{}[{}]\n", result.empty() ? "" : "\n", section.path);
-      for (const auto& [name, value] : section.keys) result += fmt::format("{} = {}\n", name, value);
+      const std::string name =
+          section.item ? fmt::format("[[{}]]", section.path) : fmt::format("[{}]", section.path);
+      if (!section.path.empty()) result += fmt::format("{}{}\n", result.empty() ? "" : "\n", name);
+      for (const auto& [key, value] : section.keys) result += fmt::format("{} = {}\n", key, value);
     }
     return result;
   }
@@ -86,6 +88,13 @@ class FieldWriter final : public FieldVisitor {
   }
 
   void leave_table() override { open_.pop_back(); }
+
+  size_t enter_list(size_t size, const FieldInfo&) override { return size; }
+  void enter_item(const FieldInfo& info, size_t) override {
+    enter_table(info);
+    sections_.back().item = true;
+  }
+  void leave_item() override { leave_table(); }
   bool enter_optional(bool set, const FieldInfo&) override { return set; }
 
   size_t choose(std::span<const char* const> kinds, size_t current, const FieldInfo& info) override {
@@ -98,6 +107,7 @@ class FieldWriter final : public FieldVisitor {
   struct Section {
     std::string path;
     std::vector<std::pair<std::string, std::string>> keys;
+    bool item = false;  // of an array of tables
   };
   std::vector<Section> sections_{{"", {}}};
   std::vector<size_t> open_{0};
@@ -133,6 +143,22 @@ class FieldDescriber final : public FieldVisitor {
   }
 
   void leave_table() override { tables_.pop_back(); }
+
+  // Its tables may hold such arrays again, so that there is no end to listing their keys.
+  size_t enter_list(size_t, const FieldInfo& info) override {
+    FieldDescription line;
+    line.table = tables_.back().path;
+    line.kind = fmt::format("{}", fmt::join(tables_.back().kinds, ", "));
+    line.name = info.name;
+    line.type = "list of tables";
+    line.help = info.help;
+    line.required = info.rule.required;
+    result.push_back(std::move(line));
+    unset_ = false;
+    return 0;
+  }
+  void enter_item(const FieldInfo&, size_t) override {}
+  void leave_item() override {}
 
   bool enter_optional(bool set, const FieldInfo&) override {
     unset_ = !set;

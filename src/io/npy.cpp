@@ -135,7 +135,35 @@ const NpyType& find_type(const std::string& description, const std::string& plac
                                  description));
 }
 
+// n of NumPy's byte strings '|Sn'
+std::optional<int64_t> length_of_text(std::string_view type) {
+  int64_t n = 0;
+  if (!type.starts_with("|S")) return std::nullopt;
+  const auto [end, error] = std::from_chars(type.data() + 2, type.data() + type.size(), n);
+  if (error != std::errc() || end != type.data() + type.size() || n < 1 || n > 1024) return std::nullopt;
+  return n;
+}
+
 }  // namespace
+
+std::optional<uint64_t> npy_length(ByteView bytes, const std::string& place) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.substr(0, npy_magic.size()) != npy_magic.substr(0, std::min(npy_magic.size(), text.size()))) {
+    throw Error(place,
+                fmt::format("gives '{}' where an array in NPY was expected, which starts with \\x93NUMPY",
+                            one_line(text.substr(0, 60))));
+  }
+  if (bytes.size() < 12) return std::nullopt;
+  const size_t prefix = bytes[6] == 1 ? 10 : 12;
+  constexpr uint64_t longest = 1 << 16;
+  uint64_t length = 0;
+  for (size_t i = prefix; i-- > 8;) length = length << 8 | bytes[i];
+  if (length > longest) throw Error(place, fmt::format("gives an NPY header of {} bytes", length));
+  if (bytes.size() < prefix + length) return std::nullopt;
+  const Header header = HeaderParser(text.substr(prefix, length), place).parse();
+  const NpyType& type = find_type(header.type, place);
+  return prefix + length + bytes_of(header.shape, c10::elementSize(type.stored), place);
+}
 
 Tensor parse_npy(ByteView bytes, const std::string& place) {
   const auto need = [&](uint64_t count) {
@@ -159,7 +187,11 @@ Tensor parse_npy(ByteView bytes, const std::string& place) {
   for (size_t i = prefix; i-- > 8;) length = length << 8 | bytes[i];
   need(prefix + length);
 
-  const Header header = HeaderParser(text.substr(prefix, length), place).parse();
+  Header header = HeaderParser(text.substr(prefix, length), place).parse();
+  if (const auto letters = length_of_text(header.type); letters && !header.fortran) {
+    header.type = "|u1";
+    header.shape.push_back(*letters);
+  }
   const NpyType& type = find_type(header.type, place);
   const uint64_t size = bytes_of(header.shape, c10::elementSize(type.stored), place);
   const ByteView data = bytes.subspan(prefix + length);

@@ -29,7 +29,7 @@ constexpr auto names(MaskOptions::Pattern) {
   return std::array{"random", "box", "file"};
 }
 constexpr auto names(BlurOptions::Kernel) {
-  return std::array{"gaussian", "file"};
+  return std::array{"gaussian", "file", "motion"};
 }
 constexpr auto names(Boundary) {
   return std::array{"circular", "zero"};
@@ -121,12 +121,15 @@ inline void fields(FieldVisitor& visit, MaskOptions& o) {
   visit(o.height, {"height", "box: hidden rows", {.min = 0}});
   visit(o.width, {"width", "box: hidden columns", {.min = 0}});
   visit(o.file, {"file", "file: 1 kept, 0 hidden; the shape of x or (H, W)"});
+  visit(o.seed, {"seed", "random: of the choice; else the config's"});
 }
 inline void fields(FieldVisitor& visit, BlurOptions& o) {
-  visit(o.kernel, {"kernel", "gaussian, or from `file`"});
+  visit(o.kernel, {"kernel", "of what shape, or from `file`"});
   visit(o.std, {"std", "gaussian: pixels", {.min = 0, .max = 1000, .open_min = true}});
   visit(o.file, {"file", "file: (kh, kw), convolved as it is"});
   visit(o.boundary, {"boundary", "what lies beyond the edge"});
+  visit(o.length, {"length", "motion: pixels", {.min = 0, .max = 1000, .open_min = true}});
+  visit(o.angle, {"angle", "motion: degrees, counter-clockwise from the horizontal"});
 }
 inline void fields(FieldVisitor& visit, DownsampleOptions& o) {
   visit(o.factor, {"factor", "averages over factor x factor pixels", {.min = 1}});

@@ -4,12 +4,14 @@
 // into what is kept.
 
 #include "operator/linear.h"
+#include "tweedie/image_operators.h"
 #include "tweedie/operators.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <cmath>
+#include <numbers>
 
 namespace tweedie {
 namespace {
@@ -116,6 +118,37 @@ Tensor gaussian_kernel(double std, double truncation) {
   const Tensor line = (-0.5 * (at::arange(-radius, radius + 1, at::kDouble) / std).square()).exp();
   const Tensor normalised = line / line.sum();
   return normalised.outer(normalised);
+}
+
+// The mean of many points of the segment, each shared out among the four pixels around it.
+Tensor motion_kernel(double length, double angle) {
+  if (!(length > 0 && length <= 1000)) {
+    throw Error("blur.length", fmt::format("{}, but 0 < length <= 1000 pixels is needed", length));
+  }
+  if (!std::isfinite(angle))
+    throw Error("blur.angle", fmt::format("{}, but a finite angle is needed", angle));
+  const double turn = angle * std::numbers::pi / 180, rows = -std::sin(turn), columns = std::cos(turn);
+  const auto radius_of = [&](double direction) {
+    return static_cast<int64_t>(std::ceil(0.5 * length * std::abs(direction) - 1e-9));
+  };
+  const int64_t top = radius_of(rows), left = radius_of(columns);
+  Tensor kernel = at::zeros({2 * top + 1, 2 * left + 1}, at::kDouble);
+  auto k = kernel.accessor<double, 2>();
+  const auto points = static_cast<int64_t>(std::ceil(64 * length));
+  for (int64_t p = 0; p < points; ++p) {
+    const double along = length * ((static_cast<double>(p) + 0.5) / static_cast<double>(points) - 0.5);
+    const double i = along * rows + static_cast<double>(top), j = along * columns + static_cast<double>(left);
+    const double i0 = std::floor(i), j0 = std::floor(j);
+    for (const int di : {0, 1}) {
+      for (const int dj : {0, 1}) {
+        const double weight = (di == 1 ? i - i0 : 1 - i + i0) * (dj == 1 ? j - j0 : 1 - j + j0);
+        const auto row = static_cast<int64_t>(i0) + di, column = static_cast<int64_t>(j0) + dj;
+        if (row >= 0 && row < kernel.size(0) && column >= 0 && column < kernel.size(1))
+          k[row][column] += weight;
+      }
+    }
+  }
+  return kernel / kernel.sum();
 }
 
 }  // namespace tweedie

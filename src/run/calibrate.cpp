@@ -9,6 +9,8 @@
 #include "io/run_folder.h"
 #include "run/figures.h"
 #include "run/findings.h"
+#include "run/forward.h"
+#include "run/measured_file.h"
 #include "run/method.h"
 #include "run/prior.h"
 #include "run/services.h"
@@ -212,9 +214,9 @@ Calibration calibrate(const CalibrateConfig& config, const RunContext& context) 
   const LoadedPrior prior = load_prior(config.prior, context);
   const Shape shape = prior.denoiser->shape();
   const Noise noise(config.seed);
-  const auto forward =
-      make_operator(config.measurement.forward, shape, noise.stream(Stream::user), read_array);
-  const Likelihood likelihood(forward, make_noise(config.measurement.noise, forward->codomain(), read_array));
+  const auto forward = load_operator(config.measurement.forward, shape, noise.stream(Stream::user));
+  const Likelihood likelihood(forward,
+                              make_noise(config.measurement.noise, forward->codomain(), read_for_operator));
   const DrawOptions options = context.draw_options(prior.dtype);
   const auto method = make_method(config.method, config.sampler, config.schedule, steps, options);
   Noise of_directions = noise.stream(Stream::metric);

@@ -1,5 +1,7 @@
 #include "run/configs.h"
 
+#include "io/operator_fields.h"
+
 namespace tweedie {
 
 bool takes_sampler(const MethodConfig& method) {

@@ -4,6 +4,8 @@
 #include "io/atomic_file.h"
 #include "io/config.h"
 #include "io/run_folder.h"
+#include "run/forward.h"
+#include "run/measured_file.h"
 #include "run/prior.h"
 #include "run/services.h"
 #include "tweedie/array_io.h"
@@ -66,19 +68,21 @@ Summary measure(const MeasureConfig& config, const RunContext& context) {
   const Tensor x = truths(config, context).to(at::kDouble);
   const Shape shape(x.sizes().begin() + 1, x.sizes().end());
   const Noise noise(config.seed);
-  const LinearOperatorPtr forward =
-      make_operator(config.measurement.forward, shape, noise.stream(Stream::user), read_array);
-  const Likelihood likelihood(forward, make_noise(config.measurement.noise, forward->codomain(), read_array));
+  const ForwardOperatorPtr forward =
+      load_operator(config.measurement.forward, shape, noise.stream(Stream::user));
+  const Likelihood likelihood(forward,
+                              make_noise(config.measurement.noise, forward->codomain(), read_for_operator));
   Noise measurement_noise = noise.stream(Stream::measurement);
   const Tensor y = likelihood.simulate(x, measurement_noise);
 
   RunFolder folder(context.out, context.force);
   MeasureConfig resolved = config;
   if (auto* mask = std::get_if<MaskOptions>(&resolved.measurement.forward);
-      mask != nullptr && mask->pattern != MaskOptions::Pattern::box) {
+      mask != nullptr && mask->pattern != MaskOptions::Pattern::box && !mask->seed) {
     // Which pixels were kept is part of the measurement, and moves with its folder.
     const Tensor ones = at::ones(with_batch(1, forward->codomain()), at::kDouble);
-    write_npy(folder.path("mask.npy"), forward->adjoint(ones)[0].ne(0).to(at::kByte));
+    const Tensor kept = dynamic_cast<const LinearOperator&>(*forward).adjoint(ones)[0];
+    write_npy(folder.path("mask.npy"), kept.ne(0).to(at::kByte));
     mask->pattern = MaskOptions::Pattern::file;
     mask->file = "mask.npy";
   }

@@ -2,6 +2,7 @@
 
 #include "core/shape.h"
 #include "io/config.h"
+#include "run/forward.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -133,12 +134,12 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
   if (config.y.empty())
     throw Error("measurement", "y = \"file\" or run = \"folder of tweedie measure\" is needed");
   if (const auto* mask = std::get_if<MaskOptions>(&config.forward);
-      mask != nullptr && mask->pattern == MaskOptions::Pattern::random) {
-    throw Error(
-        "measurement.operator.pattern",
-        "random: which pixels were measured must be known; use measurement.run, or pattern = \"file\"");
+      mask != nullptr && mask->pattern == MaskOptions::Pattern::random && !mask->seed) {
+    throw Error("measurement.operator.pattern",
+                "random: which pixels were measured must be known; use measurement.run, pattern = \"file\", "
+                "or a seed");
   }
-  const LinearOperatorPtr forward = make_operator(config.forward, shape, Noise(0), read_for_operator);
+  const ForwardOperatorPtr forward = load_operator(config.forward, shape, Noise(0));
   const auto range = pixel_range(config, prior_range);
   const MeasuredFile file = read_measured(config.y, range);
   const Tensor given_y = fitted(file.values, forward->codomain()),
@@ -168,7 +169,7 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
   }
   if (std::holds_alternative<MaskOptions>(config.forward)) {
     const Tensor ones = at::ones(with_batch(1, forward->codomain()), at::kDouble);
-    result.unmeasured = forward->adjoint(ones)[0].eq(0);
+    result.unmeasured = result.likelihood.linear()->adjoint(ones)[0].eq(0);
   }
   return result;
 }
@@ -176,14 +177,15 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
 Tensor picture_of(const Measured& measured, const Shape& shape) {
   const auto is_picture = [](at::IntArrayRef s) { return s.size() == 3 && (s[0] == 1 || s[0] == 3); };
   if (!is_picture(shape)) return {};
-  const auto* forward = measured.likelihood.linear();
   if (measured.unmeasured.defined()) {
     const Tensor hidden = measured.unmeasured.unsqueeze(0);
-    return forward->adjoint(measured.y).masked_fill(hidden, std::numeric_limits<double>::quiet_NaN());
+    return measured.likelihood.linear()
+        ->adjoint(measured.y)
+        .masked_fill(hidden, std::numeric_limits<double>::quiet_NaN());
   }
-  if (is_picture(forward->codomain())) {
-    const auto codomain = forward->codomain();
+  if (const Shape codomain = measured.likelihood.forward().codomain(); is_picture(codomain)) {
     if (codomain == shape) return measured.y;
+    if (codomain[0] != shape[0]) return {};
     if (shape[1] % codomain[1] == 0 && shape[2] % codomain[2] == 0) {
       return measured.y.repeat_interleave(shape[1] / codomain[1], 2)
           .repeat_interleave(shape[2] / codomain[2], 3);

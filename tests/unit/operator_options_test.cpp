@@ -17,7 +17,8 @@ using testing::StartsWith;
 const Shape image{3, 28, 24};
 
 LinearOperatorPtr make(const OperatorOptions& options, const Tensor& file = {}, const Shape& domain = image) {
-  return make_operator(options, domain, Noise(1), [&](const auto&) { return file; });
+  return std::dynamic_pointer_cast<const LinearOperator>(
+      make_operator(options, domain, Noise(1), [&](const auto&) { return file; }));
 }
 
 TEST(MakeOperator, MakesEach) {
