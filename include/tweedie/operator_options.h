@@ -1,6 +1,7 @@
 #pragma once
 // The table [measurement.operator] of a config file: which operator, and its parameters.
 
+#include "tweedie/imaging_options.h"
 #include "tweedie/operators.h"
 
 #include <filesystem>
@@ -42,7 +43,17 @@ struct MatrixOptions {
 };
 
 using OperatorOptions =
-    std::variant<IdentityOptions, MaskOptions, BlurOptions, DownsampleOptions, MatrixOptions>;
+    std::variant<IdentityOptions, MaskOptions, BlurOptions, DownsampleOptions, MatrixOptions,
+                 // imaging
+                 FourierOptions, MultiCoilOptions, NufftOptions, RadonOptions>;
+
+// Those of an operator of Cartesian k-space, or null; for OperatorOptions, const or not
+template <class Options>
+auto cartesian_of(Options& options) -> decltype(&std::get<FourierOptions>(options).cartesian) {
+  if (auto* o = std::get_if<FourierOptions>(&options)) return &o->cartesian;
+  if (auto* o = std::get_if<MultiCoilOptions>(&options)) return &o->cartesian;
+  return nullptr;
+}
 
 using ReadArray = std::function<Tensor(const std::filesystem::path&)>;
 

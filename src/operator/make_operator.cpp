@@ -1,6 +1,7 @@
 #include "tweedie/operator_options.h"
 
 #include "core/shape.h"
+#include "operator/make_imaging.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -70,6 +71,12 @@ struct Builder {
   LinearOperatorPtr operator()(const MatrixOptions& o) const {
     const Tensor a = read(o.matrix, "matrix");
     return in_config([&] { return make_matrix(domain, a); }, "matrix", "matrix", o.matrix);
+  }
+
+  template <class Imaging>
+  requires requires(const Imaging& o, const ImagingContext& c) { make_imaging(o, c); }
+  LinearOperatorPtr operator()(const Imaging& o) const {
+    return make_imaging(o, {domain, noise, read_array});
   }
 
   Tensor keep_from(const Tensor& values) const {
