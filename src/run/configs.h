@@ -1,6 +1,7 @@
 #pragma once
 // The config file of each command, as a struct with its defaults.
 
+#include "io/classical_imaging_fields.h"
 #include "io/method_fields.h"
 #include "io/model_options.h"
 #include "run/prior_config.h"
@@ -64,7 +65,9 @@ struct MethodConfig {
                DiffpirOptions, DapsOptions, PnpDmOptions, RedDiffOptions, RepaintOptions, ReplacementOptions,
                PosteriorLangevinOptions,
                // particles
-               McgdiffOptions, TdsOptions, FpsOptions>
+               McgdiffOptions, TdsOptions, FpsOptions,
+               // point estimates of imaging
+               CgOptions, FbpOptions>
       rule;
   std::optional<int64_t> steps;
   int64_t draws = 16;

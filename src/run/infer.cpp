@@ -7,6 +7,7 @@
 #include "io/config.h"
 #include "io/image.h"
 #include "io/run_folder.h"
+#include "run/complex_files.h"
 #include "run/figures.h"
 #include "run/method.h"
 #include "run/services.h"
@@ -177,6 +178,11 @@ Summary infer(const InferConfig& config, const RunContext& context) {
                          .captions = std::vector<std::string>(cases)};
   pictures.title =
       fmt::format("{}, {} draws, {} steps", summary["method"].get<std::string>(), draws, inference.steps);
+  if (is_complex_image(measured.likelihood.forward())) {
+    for (Tensor* image : {&pictures.draws, &pictures.mean, &pictures.std, &pictures.truth}) {
+      if (image->defined()) *image = image->square().sum(-3, /*keepdim=*/true).sqrt();  // the magnitude
+    }
+  }
   const double range = range_of(inference.prior, measured.truth.defined() ? measured.truth : mean);
   if (const auto scored = score(mean, x, measured, range)) {
     summary["psnr"] = scored->psnr.mean().item<double>();

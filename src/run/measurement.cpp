@@ -2,6 +2,8 @@
 
 #include "core/shape.h"
 #include "io/config.h"
+#include "operator/linear.h"
+#include "run/complex_files.h"
 #include "tweedie/array_io.h"
 
 #include <ATen/ATen.h>
@@ -23,12 +25,6 @@ Tensor with_cases(const Tensor& array, const Shape& shape, const std::string& pl
   }
   throw Error(place, fmt::format("shape {}, but {} of shape {} or a stack of them is needed",
                                  to_string(array.sizes()), what, to_string(shape)));
-}
-
-Tensor read_real(const std::filesystem::path& path) {
-  const Tensor array = read_array(path);
-  if (array.is_complex()) throw Error(path.string(), "complex numbers, but real ones are needed");
-  return array.to(at::kDouble);
 }
 
 // What `tweedie measure` left, as if it had been written out.
@@ -61,16 +57,22 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
         "measurement.operator.pattern",
         "random: which pixels were measured must be known; use measurement.run, or pattern = \"file\"");
   }
+  if (const auto* sampled = cartesian_of(config.forward);
+      sampled != nullptr && sampled->mask.empty() && is_random(sampled->sampling.pattern)) {
+    throw Error("measurement.operator.pattern",
+                "random: which part of k-space was measured must be known; use measurement.run, or a mask");
+  }
   const LinearOperatorPtr forward = make_operator(config.forward, shape, Noise(0), read_array);
   const double noise_std = std::get<GaussianNoiseOptions>(config.noise).std;
-  const Tensor y = read_real(config.y);
+  const Tensor y = read_measurement(config.y, *forward);
   Measured result{GaussianLikelihood(forward, noise_std),
                   with_cases(y, forward->codomain(), config.y.string(), "a measurement"),
                   y.dim() > static_cast<int64_t>(forward->codomain().size()),
                   {},
                   {}};
+  require_centre(result.y, *forward, config.y.string());
   if (!config.truth.empty()) {
-    result.truth = with_cases(read_real(config.truth), shape, config.truth.string(), "a truth");
+    result.truth = with_cases(read_image_array(config.truth), shape, config.truth.string(), "a truth");
     if (result.truth.size(0) != result.y.size(0)) {
       throw Error(config.truth.string(),
                   fmt::format("{} truths for {} measurements", result.truth.size(0), result.y.size(0)));
@@ -91,6 +93,8 @@ Tensor picture_of(const Measured& measured, const Shape& shape) {
     const Tensor hidden = measured.unmeasured.unsqueeze(0);
     return forward->adjoint(measured.y).masked_fill(hidden, std::numeric_limits<double>::quiet_NaN());
   }
+  // k-space is no picture; its adjoint is.
+  if (dynamic_cast<const ComplexMeasured*>(forward) != nullptr) return forward->adjoint(measured.y);
   if (is_picture(forward->codomain())) {
     const auto codomain = forward->codomain();
     if (codomain == shape) return measured.y;

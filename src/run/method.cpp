@@ -49,6 +49,16 @@ MethodPtr make(const Options& options, const Walk& w) {
   return posterior_sampler(options, make_schedule(w.schedule, w.steps), w.options);
 }
 
+// Methods that walk down no levels
+template <class Options>
+concept WithoutLevels = requires {
+  Options::without_levels;
+};
+template <WithoutLevels Options>
+MethodPtr make(const Options& options, const Walk& w) {
+  return posterior_sampler(options, w.options);
+}
+
 int64_t default_steps_of(const MethodConfig& method) {
   return std::visit(
       []<class Options>(const Options&) {
@@ -67,6 +77,11 @@ int64_t steps_of(const MethodConfig& method, const std::optional<SamplerConfig>&
                                        name_of(method)));
   }
   if (std::holds_alternative<ExactOptions>(method.rule)) return 0;
+  if (std::visit([]<class Options>(const Options&) { return WithoutLevels<Options>; }, method.rule)) {
+    if (!method.steps) return 0;
+    throw Error("method.steps",
+                fmt::format("{}, but {} walks down no noise levels", *method.steps, name_of(method)));
+  }
   const auto a = method.steps, b = sampler ? sampler->steps : std::nullopt;
   if (a && b && *a != *b) {
     throw Error("method.steps", fmt::format("{}, but sampler.steps is {}; one number is meant", *a, *b));
