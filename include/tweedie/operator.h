@@ -38,7 +38,7 @@ class LinearOperator : public ForwardOperator {
   // A^T y: (B, *codomain) -> (B, *domain)
   Tensor adjoint(const Tensor& y) const;
   // A^T A x: (B, *domain) -> (B, *domain)
-  Tensor normal(const Tensor& x) const { return adjoint(apply(x)); }
+  Tensor normal(const Tensor& x) const;
   // A A^T y: (B, *codomain) -> (B, *codomain)
   Tensor gram(const Tensor& y) const { return apply(adjoint(y)); }
   // (A^T A + lambda I)^{-1} b, lambda > 0 and finite: (B, *domain) -> (B, *domain). In closed form where
@@ -62,6 +62,7 @@ class LinearOperator : public ForwardOperator {
  protected:
   Tensor do_vjp(const Tensor&, const Tensor& v) const final { return do_adjoint(v); }
   virtual Tensor do_adjoint(const Tensor& y) const = 0;
+  virtual Tensor do_normal(const Tensor& x) const { return do_adjoint(do_apply(x)); }
   virtual Tensor do_solve_normal(const Tensor& b, double lambda) const;
   virtual Tensor do_solve_gram(const Tensor& b, double lambda) const;
   virtual Tensor do_pseudo_inverse(const Tensor& y) const;

@@ -3,6 +3,7 @@
 
 #include "tweedie/composite_operator_options.h"
 #include "tweedie/image_operator_options.h"
+#include "tweedie/imaging_options.h"
 #include "tweedie/nonlinear_operator_options.h"
 #include "tweedie/operators.h"
 
@@ -53,6 +54,8 @@ using OperatorOptions =
                  // images and sensing
                  CropOptions, BicubicOptions, VaryingBlurOptions, DecolourOptions, ColourOptions,
                  WaveletOptions, DifferencesOptions, SparseOptions, CompressedSensingOptions,
+                 // imaging
+                 FourierOptions, MultiCoilOptions, NufftOptions, RadonOptions,
                  // made of others
                  ComposeOptions, SumOptions, StackOptions, BlockDiagonalOptions, AdjointOptions, ScaleOptions,
                  // not linear, and the user's own
@@ -62,6 +65,13 @@ using OperatorOptions =
 struct OperatorPart {
   OperatorOptions options;
 };
+// Those of an operator of Cartesian k-space, or null; for OperatorOptions, const or not
+template <class Options>
+auto cartesian_of(Options& options) -> decltype(&std::get<FourierOptions>(options).cartesian) {
+  if (auto* o = std::get_if<FourierOptions>(&options)) return &o->cartesian;
+  if (auto* o = std::get_if<MultiCoilOptions>(&options)) return &o->cartesian;
+  return nullptr;
+}
 
 using ReadArray = std::function<Tensor(const std::filesystem::path&)>;
 

@@ -84,6 +84,26 @@ void Workers::for_each(int64_t count, const std::function<void(int64_t)>& work) 
   if (pool_->failure) std::rethrow_exception(pool_->failure);
 }
 
+namespace {
+thread_local Workers* in_use = nullptr;
+}
+
+UseWorkers::UseWorkers(Workers& workers) : before_(in_use) {
+  in_use = &workers;
+}
+UseWorkers::~UseWorkers() {
+  in_use = before_;
+}
+
+int64_t threads_in_use() {
+  return in_use == nullptr ? 1 : in_use->threads();
+}
+
+void for_each(int64_t count, const std::function<void(int64_t)>& work) {
+  if (count > 1 && threads_in_use() > 1) return in_use->for_each(count, work);
+  for (int64_t i = 0; i < count; ++i) work(i);
+}
+
 int64_t available_cores() {
   cpu_set_t cores;
   CPU_ZERO(&cores);

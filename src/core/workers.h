@@ -27,6 +27,23 @@ class Workers {
   std::unique_ptr<Pool> pool_;
 };
 
+// While it lives, the loops of the thread that made it (for_each below) are shared out among these workers.
+class UseWorkers {
+ public:
+  explicit UseWorkers(Workers& workers);
+  ~UseWorkers();
+  UseWorkers(const UseWorkers&) = delete;
+  UseWorkers& operator=(const UseWorkers&) = delete;
+
+ private:
+  Workers* before_;
+};
+
+// How many threads for_each has here
+int64_t threads_in_use();
+// work(i) once for each i in [0, count): on the workers that this thread uses, without any one after another.
+void for_each(int64_t count, const std::function<void(int64_t)>& work);
+
 // The cores this process may run on
 int64_t available_cores();
 

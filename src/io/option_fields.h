@@ -3,6 +3,7 @@
 // io/train_fields.h, those of samplers and methods in io/method_fields.h.
 
 #include "core/fields.h"
+#include "io/imaging_fields.h"
 #include "tweedie/dataset.h"
 #include "tweedie/density.h"
 #include "tweedie/network.h"

@@ -2,6 +2,7 @@
 
 #include "core/shape.h"
 #include "operator/linear.h"
+#include "operator/make_imaging.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -297,6 +298,12 @@ struct Builder {
     } catch (const Error& e) {
       throw refuse(e.what());
     }
+  }
+
+  template <class Imaging>
+  requires requires(const Imaging& o, const ImagingContext& c) { make_imaging(o, c); }
+  ForwardOperatorPtr operator()(const Imaging& o) const {
+    return make_imaging(o, {domain, noise, read_array});
   }
 
   Tensor keep_from(const Tensor& values) const {

@@ -60,6 +60,11 @@ Tensor LinearOperator::adjoint(const Tensor& y) const {
   return y.size(0) == 0 ? at::empty(with_batch(0, domain()), y.options()) : do_adjoint(y);
 }
 
+Tensor LinearOperator::normal(const Tensor& x) const {
+  require(x, domain(), "operator.apply");
+  return x.size(0) == 0 ? at::empty_like(x) : do_normal(x);
+}
+
 Tensor LinearOperator::solve_normal(const Tensor& b, double lambda) const {
   require(b, domain(), "operator.solve_normal");
   if (!(lambda > 0) || !std::isfinite(lambda)) {

@@ -29,7 +29,9 @@ class RichardsonLucy final : public PointEstimate {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
-    const LinearOperator& a = require_linear(problem.likelihood, RichardsonLucyOptions::kind);
+    if (problem.likelihood.linear() == nullptr)
+      throw Error("method.kind", "richardson-lucy needs a linear operator");
+    const LinearOperator& a = *problem.likelihood.linear();
     const double least = problem.y.numel() > 0 ? problem.y.min().item<double>() : 0;
     if (least < 0) {
       throw Error("measurement.y",

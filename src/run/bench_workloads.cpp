@@ -178,6 +178,9 @@ std::vector<NamedWorkload> bench_workloads() {
   workloads.push_back({"mixture.score_full", score_full, false});
   workloads.push_back({"mcgdiff.run", particles, false});
   workloads.push_back({"mcgdiff.chains", chains, false});
+  workloads.push_back({"sense.iteration", sense_iterations, false});
+  workloads.push_back({"nufft.forward", nufft_forward, false});
+  workloads.push_back({"nufft.adjoint", nufft_adjoint, false});
   return workloads;
 }
 

@@ -53,6 +53,12 @@ Workload score_full(const BenchSettings& settings);
 Workload particles(const BenchSettings& settings);
 Workload chains(const BenchSettings& settings);
 
+// 256 x 256 pixels, 8 coils: iterations of CG-SENSE on a quarter of the lines; transforms of coil images to
+// and from 256 spokes of 512 samples.
+Workload sense_iterations(const BenchSettings& settings);
+Workload nufft_forward(const BenchSettings& settings);
+Workload nufft_adjoint(const BenchSettings& settings);
+
 // "unet": the yardstick of all comparisons. "demo": the network of the prior that the demo ships
 // (examples/demo/train.toml). "unet64": coloured images of four times the pixels.
 // "mlp": vectors. "mlp2d": points of the plane.

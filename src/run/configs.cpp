@@ -15,6 +15,9 @@ bool is_point_estimate(const MethodConfig& method) {
         return requires {
           point_estimate(rule, DrawOptions{});
         }
+        || requires {
+          Rule::without_levels;
+        }
         || std::is_same_v<Rule, WienerOptions>;
       },
       method.rule);
@@ -29,7 +32,8 @@ bool needs_prior(const MethodConfig& method) {
           constexpr bool without =
               std::is_same_v<Rule, TikhonovOptions> || std::is_same_v<Rule, FistaTvOptions> ||
               std::is_same_v<Rule, AdmmTvOptions> || std::is_same_v<Rule, WaveletL1Options> ||
-              std::is_same_v<Rule, RichardsonLucyOptions> || std::is_same_v<Rule, DeepImagePriorOptions>;
+              std::is_same_v<Rule, RichardsonLucyOptions> || std::is_same_v<Rule, DeepImagePriorOptions> ||
+              std::is_same_v<Rule, CgOptions> || std::is_same_v<Rule, FbpOptions>;
           return !without;
         }
       },

@@ -2,6 +2,7 @@
 // The config file of each command, as a struct with its defaults.
 
 #include "io/classical_fields.h"
+#include "io/classical_imaging_fields.h"
 #include "io/method_fields.h"
 #include "io/model_options.h"
 #include "io/noise_fields.h"
@@ -63,7 +64,7 @@ struct MethodConfig {
                // point estimates
                WienerOptions, TikhonovOptions, FistaTvOptions, AdmmTvOptions, WaveletL1Options,
                RichardsonLucyOptions, PnpOptions, RedOptions, MapOptions, AugmentedLagrangianOptions,
-               DeepImagePriorOptions,
+               DeepImagePriorOptions, CgOptions, FbpOptions,
                // particles
                McgdiffOptions, TdsOptions, FpsOptions>
       rule;

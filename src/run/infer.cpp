@@ -7,6 +7,7 @@
 #include "io/config.h"
 #include "io/image.h"
 #include "io/run_folder.h"
+#include "run/complex_files.h"
 #include "run/figures.h"
 #include "run/method.h"
 #include "run/result_files.h"
@@ -173,7 +174,7 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   const Stopwatch watch;
   const Inference inference = set_up(config, context);
   const Measured& measured = inference.measured;
-  check_output(config.output, measured, inference.prior.denoiser->shape());
+  check_output(config.output, measured, measured.likelihood.forward().domain());
   RunFolder folder(context.out, context.force);
   const int64_t cases = measured.y.size(0), draws = config.method.draws;
   const Draws result = run_inference(inference, config, context, inference.steps, draws, cases);
@@ -247,6 +248,11 @@ Summary infer(const InferConfig& config, const RunContext& context) {
           ? fmt::format("{}, {} iterations", summary["method"].get<std::string>(), result.run.steps)
           : fmt::format("{}, {} draws, {} steps", summary["method"].get<std::string>(), draws,
                         inference.steps);
+  if (is_complex_image(measured.likelihood.forward())) {
+    for (Tensor* image : {&pictures.draws, &pictures.mean, &pictures.std, &pictures.truth}) {
+      if (image->defined()) *image = image->square().sum(-3, /*keepdim=*/true).sqrt();  // the magnitude
+    }
+  }
   const double range = range_of(inference.prior, measured.truth.defined() ? measured.truth : mean);
   if (const auto scored = score(mean, x, measured, range)) {
     summary["psnr"] = scored->psnr.mean().item<double>();

@@ -4,6 +4,8 @@
 #include "io/atomic_file.h"
 #include "io/config.h"
 #include "io/run_folder.h"
+#include "operator/k_space.h"
+#include "run/complex_files.h"
 #include "run/forward.h"
 #include "run/measured_file.h"
 #include "run/prior.h"
@@ -50,8 +52,7 @@ Tensor truths(const MeasureConfig& config, const RunContext& context) {
   if (sources == 2) throw Error("measurement", "truth and data are both given; one of them is meant");
   if (measurement.data) return chosen(load_dataset(*measurement.data).x, measurement);
   if (!measurement.truth.empty()) {
-    const Tensor x = read_array(measurement.truth);
-    if (x.is_complex()) throw Error(measurement.truth.string(), "complex numbers, but real ones are needed");
+    const Tensor x = real_image(read_array(measurement.truth), measurement.truth.string());
     if (x.dim() == 0) throw Error(measurement.truth.string(), "a single number, but an array is needed");
     // One truth unless it is asked which of many.
     return config.measurement.count || config.measurement.first > 0 ? chosen(x, measurement) : x.unsqueeze(0);
@@ -86,8 +87,15 @@ Summary measure(const MeasureConfig& config, const RunContext& context) {
     mask->pattern = MaskOptions::Pattern::file;
     mask->file = "mask.npy";
   }
+  if (auto* sampled = cartesian_of(resolved.measurement.forward);
+      sampled != nullptr && sampled->mask.empty() && is_random(sampled->sampling.pattern)) {
+    const auto& part = dynamic_cast<const CartesianOperator&>(*forward);
+    write_npy(folder.path("mask.npy"), part.k_space().keep().to(at::kByte));
+    sampled->sampling.pattern = SamplingPattern::full;
+    sampled->mask = "mask.npy";
+  }
   write_npy(folder.path("x.npy"), x);
-  write_npy(folder.path("y.npy"), y);
+  write_npy(folder.path("y.npy"), as_in_files(y, *forward));
   write_atomically(folder.path("run.toml"), provenance("measure") + write_fields(resolved));
   Summary summary = start_summary("measure", config.seed, context);
   summary["cases"] = x.size(0);

@@ -19,9 +19,12 @@ Shape squeezed(at::IntArrayRef shape) {
 
 MeasuredFile read_measured(const std::filesystem::path& path, const std::optional<PixelRange>& range) {
   ArrayData data = read_array_data(path);
-  if (data.values.is_complex()) throw Error(path.string(), "complex numbers, but real ones are needed");
-  MeasuredFile result{data.values.to(at::kDouble), std::move(data.meta), std::nullopt,
-                      data.values.scalar_type() == at::kFloat ? at::kFloat : at::kDouble};
+  MeasuredFile result{
+      data.values.to(data.values.is_complex() ? at::kComplexDouble : at::kDouble), std::move(data.meta),
+      std::nullopt,
+      data.values.scalar_type() == at::kFloat || data.values.scalar_type() == at::kComplexFloat
+          ? at::kFloat
+          : at::kDouble};
   if (result.meta.white > 0 && range) {
     result.values = result.values * ((range->high - range->low) / result.meta.white) + range->low;
     result.range = range;

@@ -13,7 +13,7 @@ struct PixelRange {
 };
 
 struct MeasuredFile {
-  Tensor values;                    // real, float64
+  Tensor values;                    // float64 or complex128
   ArrayMeta meta;                   // as the file says
   std::optional<PixelRange> range;  // that its pixels were scaled to
   at::ScalarType dtype;             // float32 where the file's numbers are, else float64

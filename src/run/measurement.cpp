@@ -2,6 +2,8 @@
 
 #include "core/shape.h"
 #include "io/config.h"
+#include "operator/linear.h"
+#include "run/complex_files.h"
 #include "run/forward.h"
 
 #include <ATen/ATen.h>
@@ -112,13 +114,15 @@ Measured load_measurement(const InferConfig::Measurement& given) {
   if (!config.shape.empty() || config.y.empty()) return load_measurement(given, config.shape);
   const Tensor y = read_measured(config.y, {}).values;
   std::vector<Shape> candidates;
-  if (!config.truth.empty()) add_candidates(read_measured(config.truth, {}).values, candidates);
+  if (!config.truth.empty())
+    add_candidates(real_image(read_measured(config.truth, {}).values, config.truth.string()), candidates);
   if (std::holds_alternative<IdentityOptions>(config.forward) ||
       std::holds_alternative<BlurOptions>(config.forward))
     add_candidates(y, candidates);
   for (const Shape& shape : candidates) {
     try {
-      if (!fits(y, make_operator(config.forward, shape, Noise(0), read_for_operator)->codomain())) continue;
+      const auto forward = make_operator(config.forward, shape, Noise(0), read_for_operator);
+      if (!fits(real_measurement(y, *forward, config.y.string()), forward->codomain())) continue;
     } catch (const Error&) {
       continue;
     }
@@ -139,16 +143,23 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
                 "random: which pixels were measured must be known; use measurement.run, pattern = \"file\", "
                 "or a seed");
   }
+  if (const auto* sampled = cartesian_of(config.forward);
+      sampled != nullptr && sampled->mask.empty() && is_random(sampled->sampling.pattern)) {
+    throw Error("measurement.operator.pattern",
+                "random: which part of k-space was measured must be known; use measurement.run, or a mask");
+  }
   const ForwardOperatorPtr forward = load_operator(config.forward, shape, Noise(0));
   const auto range = pixel_range(config, prior_range);
   const MeasuredFile file = read_measured(config.y, range);
-  const Tensor given_y = fitted(file.values, forward->codomain()),
+  const Tensor given_y =
+                   fitted(real_measurement(file.values, *forward, config.y.string()), forward->codomain()),
                y = with_cases(given_y, forward->codomain(), config.y.string(), "a measurement");
   Measured result{likelihood_of(forward, config.noise, y),
                   y,
                   given_y.dim() > static_cast<int64_t>(forward->codomain().size()),
                   {},
                   {}};
+  require_centre(y, *forward, config.y.string());
   result.like = file.meta;
   result.range = file.range;
   result.dtype = file.dtype;
@@ -159,7 +170,8 @@ Measured load_measurement(const InferConfig::Measurement& given, const Shape& sh
   }
   if (!config.truth.empty()) {
     MeasuredFile truth = read_measured(config.truth, range);
-    result.truth = with_cases(truth.values, shape, config.truth.string(), "a truth");
+    result.truth =
+        with_cases(real_image(truth.values, config.truth.string()), shape, config.truth.string(), "a truth");
     result.like = std::move(truth.meta);
     result.range = truth.range;
     if (result.truth.size(0) != result.y.size(0)) {
@@ -183,6 +195,9 @@ Tensor picture_of(const Measured& measured, const Shape& shape) {
         ->adjoint(measured.y)
         .masked_fill(hidden, std::numeric_limits<double>::quiet_NaN());
   }
+  // k-space is no picture; its adjoint is.
+  const auto* linear = measured.likelihood.linear();
+  if (dynamic_cast<const ComplexMeasured*>(linear) != nullptr) return linear->adjoint(measured.y);
   if (const Shape codomain = measured.likelihood.forward().codomain(); is_picture(codomain)) {
     if (codomain == shape) return measured.y;
     if (codomain[0] != shape[0]) return {};

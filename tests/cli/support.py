@@ -35,6 +35,9 @@ def read_npy(path):
     end = 10 + struct.unpack("<H", data[8:10])[0]
     header = ast.literal_eval(data[10:end].decode())
     assert not header["fortran_order"], path
+    if header["descr"] == "<c16":
+        parts = array.array("d", data[end:])
+        return Array(header["shape"], [complex(*p) for p in zip(parts[::2], parts[1::2])], header["descr"])
     values = array.array(CODES[header["descr"]])
     values.frombytes(data[end:])
     assert len(values) == math.prod(header["shape"]), path

@@ -2,6 +2,7 @@
 
 #include "core/rows.h"
 #include "core/shape.h"
+#include "support/imaging_cases.h"
 #include "tweedie/image_operators.h"
 #include "tweedie/operator_algebra.h"
 #include "tweedie/operator_check.h"
@@ -392,6 +393,8 @@ TEST_P(EveryLinearOperator, RefusesWrongShapesAndDtypes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Operators, EveryLinearOperator, testing::ValuesIn(cases()),
+                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Imaging, EveryLinearOperator, testing::ValuesIn(imaging_cases<Case>()),
                          [](const auto& info) { return info.param.name; });
 
 // Arrays so large that libtorch shares them out among threads; 29 is a prime, which has a transform of its
