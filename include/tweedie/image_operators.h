@@ -33,6 +33,9 @@ LinearOperatorPtr make_varying_blur(Shape domain, const Tensor& kernels,
 LinearOperatorPtr make_colour(Shape domain, const Tensor& matrix);
 
 enum class Wavelet { haar, db2, db3, db4 };
+inline int vanishing_moments(Wavelet wavelet) {
+  return static_cast<int>(wavelet) + 1;
+}
 // The coefficients of the orthonormal wavelet transform, periodic, over the last two axes or the only one;
 // the domain's shape, coarse scales first in each axis. 2^levels divides the axes. Daubechies (1988).
 LinearOperatorPtr make_wavelet(Shape domain, Wavelet wavelet, int64_t levels);

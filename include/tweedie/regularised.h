@@ -4,6 +4,7 @@
 // None looks at a prior or draws anything; noise_std is what two of the rules for the weight need. With
 // weight = noise_std^2 x(y) is the mode of the posterior under the prior exp(-R).
 
+#include "tweedie/image_operators.h"
 #include "tweedie/point_estimate.h"
 #include "tweedie/posterior.h"
 
@@ -43,7 +44,6 @@ struct AdmmTvOptions {
 
 // R = sum of |W x| over the details of an orthonormal, periodic wavelet transform (Daubechies 1992); FISTA
 // with soft thresholds.
-enum class Wavelet { haar, db2, db3, db4 };
 struct WaveletL1Options {
   static constexpr const char* kind = "wavelet-l1";
   Wavelet wavelet = Wavelet::db2;

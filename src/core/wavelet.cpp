@@ -16,6 +16,8 @@ constexpr int64_t most_levels = 4;
 
 // Periodic continuation by `more` numbers at the end of an axis
 Tensor continued(const Tensor& x, int64_t axis, int64_t more) {
+  const int64_t n = x.size(axis);
+  if (more > n) return x.index_select(axis, at::arange(n + more, at::kLong).remainder(n).to(x.device()));
   return more == 0 ? x : at::cat({x, x.narrow(axis, 0, more)}, axis);
 }
 
@@ -44,7 +46,10 @@ Tensor synthesise(const Tensor& c, int64_t axis, const std::vector<double>& low,
     part.add_(a, low[k]);
     part.add_(d, high[k]);
   }
-  if (more > 0) x.narrow(axis, 0, more).add_(x.narrow(axis, n, more));
+  for (int64_t begin = n; begin < n + more; begin += n) {
+    const int64_t count = std::min(n, n + more - begin);
+    x.narrow(axis, 0, count).add_(x.narrow(axis, begin, count));
+  }
   return x.narrow(axis, 0, n);
 }
 
@@ -79,17 +84,15 @@ WaveletTransform::WaveletTransform(const Shape& domain, int moments, int64_t lev
   int64_t possible = 0;
   const auto divides = [&](int64_t level) {
     return std::all_of(sides_.begin(), sides_.end(), [&](int64_t n) {
-      return n % (int64_t{1} << level) == 0 && (n >> (level - 1)) >= length;
+      return n % (int64_t{1} << level) == 0 && (levels > 0 || (n >> (level - 1)) >= length);
     });
   };
   while (possible < 62 && divides(possible + 1)) ++possible;
   levels_ = levels == 0 ? std::min(possible, most_levels) : levels;
   if (levels_ > possible || levels_ < 1) {
-    throw Error(
-        "method.levels",
-        fmt::format("{}, but sides of {} allow {} with this wavelet: each halves them, and they have to be "
-                    "even and at least {} before",
-                    std::max<int64_t>(levels_, 1), to_string(sides_), possible, length));
+    throw Error("method.levels",
+                fmt::format("{}, but sides of {} allow {}: each halves them, and they have to be even before",
+                            std::max<int64_t>(levels_, 1), to_string(sides_), possible));
   }
 }
 

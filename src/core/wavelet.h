@@ -14,9 +14,8 @@ std::vector<double> daubechies(int moments);
 
 class WaveletTransform {
  public:
-  // Over the last two axes of the domain, or the only one. levels: 0 means as many as there are up to 4.
-  // Throws Error where an axis can't be halved so often: it has to be even and at least as long as the
-  // filter.
+  // Over the last two axes of the domain, or the only one. levels: 0 means as many as there are up to 4, on
+  // axes at least as long as the filter. Throws Error(method.levels) where an axis can't be halved so often.
   WaveletTransform(const Shape& domain, int moments, int64_t levels);
 
   // x: (B, *domain) -> coefficients of the same shape: averages of the last level in the corner of the first

@@ -2,13 +2,11 @@
 // The field tables (core/fields.h) of operators on images, of operators made of others, of those that are not
 // linear, and of the user's own; those of masks, blur and matrices are in io/option_fields.h.
 
+#include "io/classical_fields.h"  // the names of wavelets
 #include "io/option_fields.h"
 
 namespace tweedie {
 
-constexpr auto names(Wavelet) {
-  return std::array{"haar", "db2", "db3", "db4"};
-}
 constexpr auto names(Edge) {
   return std::array{"replicate", "circular"};
 }

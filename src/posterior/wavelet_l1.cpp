@@ -19,7 +19,7 @@ class WaveletL1 final : public RegularisedSolver {
       : options_(options),
         case_(c),
         squared_norm_(squared_norm),
-        transform_(c.linear->domain(), static_cast<int>(options.wavelet) + 1, options.levels.value_or(0)) {}
+        transform_(c.linear->domain(), vanishing_moments(options.wavelet), options.levels.value_or(0)) {}
 
   PointAnswer solve(const Tensor& y, double weight) override {
     if (!x_.defined()) {

@@ -5,8 +5,8 @@
 #include "io/operator_fields.h"
 #include "io/run_folder.h"
 #include "run/forward.h"
+#include "run/measured_file.h"
 #include "run/operator_catalogue.h"
-#include "tweedie/array_io.h"
 
 namespace tweedie {
 
@@ -48,8 +48,8 @@ OperatorReport report(std::vector<CheckedOperator> operators, uint64_t seed, con
 OperatorReport check_operator_of(const CheckOperatorConfig& config, const RunContext& context) {
   const Stopwatch watch;
   const OperatorOptions& options = config.measurement.forward;
-  const auto a =
-      make_operator(options, config.measurement.shape, Noise(config.seed).stream(Stream::user), read_for_operator);
+  const auto a = make_operator(options, config.measurement.shape, Noise(config.seed).stream(Stream::user),
+                               read_for_operator);
   const char* kind = std::visit([](const auto& o) { return o.kind; }, options);
   const OperatorCheckOptions how{.seed = config.seed, .single_precision = is_users_own(options)};
   return report({checked(kind, *a, how)}, config.seed, watch, context);
