@@ -17,7 +17,8 @@ namespace {
 
 LinearOperatorPtr make(const OperatorOptions& options, const Shape& domain,
                        const std::map<std::string, Tensor>& files = {}) {
-  return make_operator(options, domain, Noise(1), [&](const auto& path) { return files.at(path.string()); });
+  return std::dynamic_pointer_cast<const LinearOperator>(
+      make_operator(options, domain, Noise(1), [&](const auto& path) { return files.at(path.string()); }));
 }
 
 const KSpace& k_space_of(const LinearOperatorPtr& a) {
