@@ -90,9 +90,12 @@ WaveletTransform::WaveletTransform(const Shape& domain, int moments, int64_t lev
   while (possible < 62 && divides(possible + 1)) ++possible;
   levels_ = levels == 0 ? std::min(possible, most_levels) : levels;
   if (levels_ > possible || levels_ < 1) {
-    throw Error("method.levels",
-                fmt::format("{}, but sides of {} allow {}: each halves them, and they have to be even before",
-                            std::max<int64_t>(levels_, 1), to_string(sides_), possible));
+    throw Error(
+        "method.levels",
+        fmt::format(
+            "{}, but sides of {} allow {}: each halves them, and they have to be even before and, where "
+            "no number is given, at least {}",
+            std::max<int64_t>(levels_, 1), to_string(sides_), possible, length));
   }
 }
 

@@ -17,6 +17,7 @@ std::map<std::string, Tensor> arrays() {
   return {
       {"matrix.npy", normal({7, 48}, 1)},
       {"colour.npy", normal({2, 3}, 2)},
+      {"coils.npy", at::view_as_complex(normal({3, 8, 8, 2}, 7))},
       {"kernel.npy", normal({3, 4}, 3)},
       {"kernels.npy", normal({2, 3, 3, 3}, 4)},
       {"keep.npy", normal({8, 8}, 5).gt(0).to(at::kByte)},
@@ -66,6 +67,28 @@ std::vector<CatalogueEntry> entries() {
     return PhaseRetrievalOptions{.oversampling = 1.5, .detector = detector, .coding = coding, .masks = 2};
   };
   using Coding = PhaseRetrievalOptions::Coding;
+  const KSpaceOptions real_image, complex_image{.complex = true}, corner{.centred = false};
+  const auto lines = [](const KSpaceOptions& k_space) {
+    return CartesianOptions{
+        .sampling = {.pattern = SamplingPattern::equispaced, .acceleration = 2, .centre = 2},
+        .k_space = k_space};
+  };
+  const auto fan = [](RadonGeometry::Beam beam) {
+    return RadonOptions{.beam = beam, .views = 7, .source_distance = 20, .detector_distance = 12};
+  };
+  const auto coils = [=](const KSpaceOptions& k_space) {
+    return MultiCoilOptions{.sensitivities = "coils.npy", .cartesian = lines(k_space)};
+  };
+  // Precise: at the default tolerance A^T A by one convolution is the product of A^T and A to 1e-4 only,
+  // which the pseudo-inverse of what is badly conditioned shows.
+  const NufftSettings precise{.tolerance = 1e-11};
+  const auto spiral = [=] {
+    NufftOptions o{
+        .trajectory = NufftOptions::Trajectory::spiral, .interleaves = 3, .sensitivities = "coils.npy"};
+    o.settings = precise;
+    o.settings.complex = true;
+    return OperatorOptions(o);
+  };
   const auto given = [](const auto& options) { return [options] { return OperatorOptions(options); }; };
   return {
       {"identity", image, given(IdentityOptions{})},
@@ -94,6 +117,16 @@ std::vector<CatalogueEntry> entries() {
       {"wavelet, db4", image, given(WaveletOptions{Wavelet::db4, 2})},
       {"differences, replicate", image, given(DifferencesOptions{})},
       {"differences, circular", image, given(DifferencesOptions{Edge::circular})},
+      {"fourier", image, given(FourierOptions{lines(real_image)})},
+      {"fourier, corner", image, given(FourierOptions{lines(corner)})},
+      {"fourier, complex", {2, 8, 8}, given(FourierOptions{lines(complex_image)})},
+      {"multi-coil", image, given(coils(real_image))},
+      {"multi-coil, complex", {2, 8, 8}, given(coils(complex_image))},
+      {"nufft, radial", image, given(NufftOptions{.spokes = 5, .settings = precise})},
+      {"nufft, spiral, coils, complex", {2, 8, 8}, spiral},
+      {"radon, parallel", image, given(RadonOptions{.views = 7})},
+      {"radon, fan-flat", image, given(fan(RadonGeometry::Beam::fan_flat))},
+      {"radon, fan-arc", image, given(fan(RadonGeometry::Beam::fan_arc))},
       {"compose", image, [=] { return made_of<ComposeOptions>(zero_blur, mean, random); }},
       {"sum", image, [=] { return made_of<SumOptions>(blur, IdentityOptions{}); }},
       {"stack", image, [=] { return made_of<StackOptions>(mean, random); }},

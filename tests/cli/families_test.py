@@ -136,7 +136,7 @@ class Families(Scene):
         model = "masked-autoencoder/model.safetensors"
         self.tweedie("sample", "conditional/model.safetensors", "--class", 3, "--count", 5, "--steps", 4, "--out", "threes", "--force")
         # The four patches of 4 x 4 pixels, the second hidden
-        self.write({"hidden.npy": matrix([[0, 1, 0, 0]]), "none.npy": matrix([[1, 1, 1, 1]]), "three.npy": matrix([[0, 1, 0]])})
+        self.write({"hidden.npy": matrix([[0, 1, 0, 0]] * 5), "none.npy": matrix([[1, 1, 1, 1]] * 5), "three.npy": matrix([[0, 1, 0]])})
         self.tweedie("reconstruct", model, "threes/samples.npy", "--hidden", "hidden.npy", "--out", "filled")
         before, after = self.array("threes/samples.npy"), self.array("filled/reconstructed.npy")
         self.assertEqual(before.shape, after.shape)

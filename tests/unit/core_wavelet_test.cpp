@@ -60,7 +60,7 @@ TEST(WaveletTransform, AveragesLieInTheCorner) {
 TEST(WaveletTransform, RefusesSidesThatCannotBeHalved) {
   expect_error([] { WaveletTransform({27, 28}, 1, 0); }, {"method.levels", "(27, 28)", "even"});
   expect_error([] { WaveletTransform({28, 28}, 1, 3); }, {"method.levels", "3", "allow 2"});
-  expect_error([] { WaveletTransform({4, 4}, 4, 1); }, {"method.levels", "at least 8"});
+  expect_error([] { WaveletTransform({4, 4}, 4, 0); }, {"method.levels", "at least 8"});
 }
 
 }  // namespace
