@@ -173,7 +173,7 @@ TEST(PhaseRetrieval, IsTheMagnitudeOfTheTransformOfThePaddedImage) {
   const Tensor x = normal({1, 3, 4}, 30);
   const Tensor y = make_phase_retrieval({3, 4}, {.oversampling = 2})->apply(x)[0];
   ASSERT_EQ(y.sizes().vec(), (Shape{6, 8}));
-  for (const auto [k, l] : {std::pair{0, 0}, std::pair{2, 7}, std::pair{5, 3}}) {
+  for (const auto& [k, l] : {std::pair{0, 0}, std::pair{2, 7}, std::pair{5, 3}}) {
     double re = 0, im = 0;
     for (int64_t i = 0; i < 3; ++i) {
       for (int64_t j = 0; j < 4; ++j) {
