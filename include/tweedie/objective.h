@@ -33,7 +33,7 @@ struct EdmObjective {
   Weighting weighting = Weighting::natural;
 };
 
-// Ho et al. 2020 (DDPM): the levels of a VP path's steps on x / sigma_data, all as likely; the network
+// Ho et al. 2020 (DDPM): t uniform along a VP path's steps on x / sigma_data, all as likely; the network
 // predicts the noise, or the data, or Salimans and Ho's velocity.
 struct DdpmObjective {
   static constexpr const char* kind = "ddpm";

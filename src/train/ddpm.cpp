@@ -1,5 +1,7 @@
 // Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020, eq. 14: step t uniform on 1 ..
-// T, sigma / sigma_data = sqrt((1 - alpha-bar_t) / alpha-bar_t).
+// T, sigma / sigma_data = sqrt((1 - alpha-bar_t) / alpha-bar_t); here t is any number between, at which ln
+// sigma is linear, because what is learned at the T steps alone may be anything between them, where other
+// samplers look.
 //
 // With a learned variance, Nichol, Dhariwal, "Improved denoising diffusion probabilistic models", ICML 2021,
 // eqs. 15 and 16: L_simple + 0.001 L_vlb, L_vlb = T E_t L_t, where for s = sigma at step t - 1 > 0 and
@@ -7,7 +9,7 @@
 //   L_t = KL(N(m(x), q) || N(m(D), v)) = 1/2 (ln(v / q) + (q + (1 - s^2 / t^2)^2 (x - D)^2) / v - 1) per
 //   dimension,   ln v = range ln(large) + (1 - range) ln(small),  q = small
 // (src/sampler/ddpm.cpp has m, small and large). The last step, to sigma = 0, has no small variance and is
-// left out.
+// left out. This is a loss of steps, so that t is one of them.
 
 #include "train/denoising.h"
 
@@ -54,9 +56,14 @@ Tensor loss_with_variance(const DdpmObjective& objective, const DiffusionTask& t
 }  // namespace
 
 Tensor level_quantile(const DdpmObjective& objective, double sigma_data, const Tensor& u) {
-  const Tensor levels = sigma_data * levels_of(objective).slice(0, 1);
-  const Tensor step = (u.to(at::kDouble) * static_cast<double>(levels.numel())).to(at::kLong);
-  return levels.to(u.device()).take(step.clamp(0, levels.numel() - 1)).to(u.scalar_type());
+  const Tensor levels = (sigma_data * levels_of(objective).slice(0, 1)).to(u.device());
+  const int64_t last = levels.numel() - 1;
+  const Tensor t = u.to(at::kDouble) * static_cast<double>(levels.numel());  // step i from i - 1 to i
+  if (objective.learn_variance) return levels.take(t.to(at::kLong).clamp(0, last)).to(u.scalar_type());
+  const Tensor between = (t - 0.5).clamp(0, static_cast<double>(last)), below = between.floor();
+  const Tensor share = between - below, i = below.to(at::kLong);
+  const Tensor log = levels.log();
+  return ((1 - share) * log.take(i) + share * log.take((i + 1).clamp_max(last))).exp().to(u.scalar_type());
 }
 
 Tensor objective_loss(const DdpmObjective& objective, const DiffusionTask& task, const Tensor& x,

@@ -219,14 +219,21 @@ TEST(Levels, AreThePapers) {
   near(level_quantile(NcsnObjective{.sigma_min = 0.01, .sigma_max = 1}, 1, u),
        {0.01 * std::pow(100, 0.05), 0.1, 0.01 * std::pow(100, 0.95)});
   near(level_quantile(FlowMatchingObjective{}, 2, u), {2 * 0.05 / 0.95, 2, 2 * 0.95 / 0.05});
-  // alpha-bar_51, 501, 951 of the linear path with T = 1000, by its definition
-  std::vector<double> ddpm;
-  double a = 1;
+  // alpha-bar_t at t = 50.5, 500.5, 950.5 of the linear path with T = 1000, by its definition and with ln
+  // sigma linear between steps; with a learned variance at the steps 51, 501, 951
+  std::vector<double> between, steps;
+  double a = 1, before = 0;
   for (int64_t t = 1; t <= 951; ++t) {
     a *= 1 - (1e-4 + (0.02 - 1e-4) * static_cast<double>(t - 1) / 999);
-    if (t == 51 || t == 501 || t == 951) ddpm.push_back(3 * std::sqrt((1 - a) / a));
+    const double level = 3 * std::sqrt((1 - a) / a);
+    if (t == 51 || t == 501 || t == 951) {
+      steps.push_back(level);
+      between.push_back(std::sqrt(before * level));
+    }
+    before = level;
   }
-  near(level_quantile(DdpmObjective{}, 3, u), ddpm);
+  near(level_quantile(DdpmObjective{}, 3, u), between);
+  near(level_quantile(DdpmObjective{.learn_variance = true}, 3, u), steps);
 }
 
 // u in float32 as near to 0 as it comes has a finite quantile still, that of float64.
