@@ -25,7 +25,7 @@ struct TikhonovOptions {
 struct TvOptions {
   bool joint = true;
   int64_t iterations = 500;  // >= 1, at most
-  double tolerance = 1e-5;   // > 0: relative change of x at which it stops
+  double tolerance = 1e-5;   // >= 0: relative change of x at which it stops
   int64_t inner = 10;        // >= 1: steps of the dual method in each, from where the last one ended
 };
 // FISTA (Beck and Teboulle 2009) with the proximal map by their fast gradient projection on the dual.

@@ -40,7 +40,7 @@ inline void fields(FieldVisitor& visit, TikhonovOptions& o) {
 inline void fields(FieldVisitor& visit, TvOptions& o) {
   visit(o.joint, {"joint", "one gradient over all channels, as colour and complex images want it"});
   visit(o.iterations, {"iterations", "at most", classical::some_iterations});
-  visit(o.tolerance, {"tolerance", "relative change of x at which it stops", classical::positive});
+  visit(o.tolerance, {"tolerance", "relative change of x at which it stops; 0: never", {.min = 0}});
   visit(o.inner, {"inner", "steps of the dual method in each", {.min = 1, .max = 1e5}});
 }
 inline void fields(FieldVisitor& visit, FistaTvOptions& o) {

@@ -76,7 +76,7 @@ class AdmmTv final : public RegularisedSolver {
 }  // namespace
 
 std::unique_ptr<const PosteriorSampler> point_estimate(const AdmmTvOptions& options, DrawOptions draw) {
-  require_positive(options.tv.tolerance, "method.tolerance");
+  require_not_negative(options.tv.tolerance, "method.tolerance");
   require_at_least(options.tv.inner, 1, "method.inner");
   if (options.rho) require_positive(*options.rho, "method.rho");
   return regularised(AdmmTvOptions::kind, options.weight, options.tv.iterations, draw,

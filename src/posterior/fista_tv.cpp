@@ -55,7 +55,7 @@ class FistaTv final : public RegularisedSolver {
 }  // namespace
 
 std::unique_ptr<const PosteriorSampler> point_estimate(const FistaTvOptions& options, DrawOptions draw) {
-  require_positive(options.tv.tolerance, "method.tolerance");
+  require_not_negative(options.tv.tolerance, "method.tolerance");
   require_at_least(options.tv.inner, 1, "method.inner");
   return regularised(FistaTvOptions::kind, options.weight, options.tv.iterations, draw,
                      [tv = options.tv](const PointCase& c, double squared_norm) {

@@ -16,6 +16,11 @@ void require_positive(double value, const char* place) {
     throw Error(place, fmt::format("{}: a finite number above 0 is needed", value));
 }
 
+void require_not_negative(double value, const char* place) {
+  if (!(value >= 0) || !std::isfinite(value))
+    throw Error(place, fmt::format("{}: a finite number of at least 0 is needed", value));
+}
+
 void require_at_least(int64_t value, int64_t least, const char* place) {
   if (value < least) throw Error(place, fmt::format("{}: at least {} is needed", value, least));
 }

@@ -9,6 +9,7 @@ namespace tweedie {
 
 // Throws Error(place) unless value is finite and above 0.
 void require_positive(double value, const char* place);
+void require_not_negative(double value, const char* place);
 void require_at_least(int64_t value, int64_t least, const char* place);
 
 // One slice's problem. Its prior counts its evaluations and derivatives; operators are counted by hand.
