@@ -31,6 +31,7 @@ std::unique_ptr<const PosteriorSampler> point_estimate(const WienerOptions& opti
 // Each step raises the likelihood; stopping early is what regularises.
 struct RichardsonLucyOptions {
   static constexpr const char* kind = "richardson-lucy";
+  static constexpr bool without_prior = true;
   int64_t iterations = 50;  // >= 1
   double background = 0;    // >= 0, in the units of y
   double tolerance = 0;     // >= 0: relative change of x at which it stops before
@@ -105,6 +106,7 @@ std::unique_ptr<const PosteriorSampler> point_estimate(const AugmentedLagrangian
 // answer is an average over the last iterations.
 struct DeepImagePriorOptions {
   static constexpr const char* kind = "deep-image-prior";
+  static constexpr bool without_prior = true;
   int64_t iterations = 2000;       // >= 1, at most
   double learning_rate = 0.01;     // > 0
   double perturbation = 1 / 30.0;  // >= 0: standard deviation of the noise added to z, of its own

@@ -7,13 +7,12 @@
 namespace tweedie {
 
 // x from y by filtered_back_projection (tweedie/tomography.h); line integrals (make_radon) only. A point
-// estimate: all draws are the same, and neither the prior nor noise_std is used.
+// estimate: one answer and no draws; neither the prior nor noise_std is used.
 struct FbpOptions {
   static constexpr const char* kind = "fbp";
-  static constexpr bool without_levels = true;
+  static constexpr bool without_prior = true;
   FilterOptions filter{};
 };
-std::unique_ptr<const PosteriorSampler> posterior_sampler(const FbpOptions& options,
-                                                          DrawOptions draw_options);
+std::unique_ptr<const PosteriorSampler> point_estimate(const FbpOptions& options, DrawOptions draw);
 
 }  // namespace tweedie

@@ -14,6 +14,7 @@ namespace tweedie {
 // pixels.
 struct TikhonovOptions {
   static constexpr const char* kind = "tikhonov";
+  static constexpr bool without_prior = true;
   enum class Penalty { identity, gradient };
   Penalty penalty = Penalty::identity;
   WeightOptions weight;
@@ -31,12 +32,14 @@ struct TvOptions {
 // FISTA (Beck and Teboulle 2009) with the proximal map by their fast gradient projection on the dual.
 struct FistaTvOptions {
   static constexpr const char* kind = "fista-tv";
+  static constexpr bool without_prior = true;
   TvOptions tv;
   WeightOptions weight;
 };
 // ADMM (Boyd et al. 2011) with the operator's own solve of (A^T A + rho I) x = b.
 struct AdmmTvOptions {
   static constexpr const char* kind = "admm-tv";
+  static constexpr bool without_prior = true;
   std::optional<double> rho;  // > 0; by default the residuals choose it
   TvOptions tv;
   WeightOptions weight;
@@ -46,6 +49,7 @@ struct AdmmTvOptions {
 // with soft thresholds.
 struct WaveletL1Options {
   static constexpr const char* kind = "wavelet-l1";
+  static constexpr bool without_prior = true;
   Wavelet wavelet = Wavelet::db2;
   std::optional<int64_t> levels;  // >= 1; as many as the image allows, up to 4
   int64_t iterations = 500;       // >= 1, at most

@@ -80,7 +80,7 @@ std::optional<MemoryType> memory_type(const Hdf5& h, hid_t type) {
 }
 
 bool has_numbers(const Hdf5File& file, const std::string& name) {
-  const Hdf5& h = file.library;
+  const Hdf5& h = file.api;
   const Hdf5Id dataset(h, h.H5Dopen2(file.id, name.c_str(), H5P_DEFAULT));
   if (!dataset.ok()) return false;
   const Hdf5Id type(h, h.H5Dget_type(dataset));
@@ -90,7 +90,7 @@ bool has_numbers(const Hdf5File& file, const std::string& name) {
 // The data sets of numbers below a group, with their whole names
 void list(const Hdf5File& file, const std::string& group, int depth, std::vector<std::string>& names) {
   constexpr size_t most = 20;
-  const Hdf5& h = file.library;
+  const Hdf5& h = file.api;
   const Hdf5Id id(h, h.H5Gopen2(file.id, group.empty() ? "/" : group.c_str(), H5P_DEFAULT));
   hsize_t count = 0;
   if (!id.ok() || h.H5Gget_num_objs(id, &count) < 0) return;
@@ -142,7 +142,7 @@ std::string attribute(const Hdf5& h, hid_t object, const char* name) {
 }
 
 Hdf5Id open_dataset(const Hdf5File& file, std::string& name) {
-  const Hdf5& h = file.library;
+  const Hdf5& h = file.api;
   std::vector<std::string> names;
   if (name.empty()) {
     list(file, "", 0, names);
@@ -176,7 +176,7 @@ std::string read_hdf5_text(const Hdf5& h, hid_t type, const std::function<herr_t
 }
 
 std::string read_hdf5_text_of(const Hdf5File& file, const std::string& dataset) {
-  const Hdf5& h = file.library;
+  const Hdf5& h = file.api;
   const Hdf5Id id(h, h.H5Dopen2(file.id, dataset.c_str(), H5P_DEFAULT));
   if (!id.ok()) return "";
   const Hdf5Id type(h, h.H5Dget_type(id)), space(h, h.H5Dget_space(id));
@@ -187,7 +187,7 @@ std::string read_hdf5_text_of(const Hdf5File& file, const std::string& dataset) 
 }
 
 void read_hdf5_dataset(const Hdf5File& file, const std::string& inside, IsolatedReply& reply) {
-  const Hdf5& h = file.library;
+  const Hdf5& h = file.api;
   Item item = item_of(inside);
   const Hdf5Id dataset = open_dataset(file, item.name);
   const Hdf5Id type(h, h.H5Dget_type(dataset)), space(h, h.H5Dget_space(dataset));

@@ -10,7 +10,7 @@
 namespace tweedie {
 
 struct Hdf5File {
-  const Hdf5& library;
+  const Hdf5& api;
   hid_t id;
   uint64_t size;  // bytes of the file
 };

@@ -125,7 +125,7 @@ Grid grid_of(const std::string& xml) {
 
 // All acquisitions, a few at a time; each is valid during its visit only.
 void for_each_acquisition(const Hdf5File& file, const std::function<void(const Acquisition&)>& visit) {
-  const Hdf5& h = file.library;
+  const Hdf5& h = file.api;
   const Hdf5Id dataset(h, h.H5Dopen2(file.id, "dataset/data", H5P_DEFAULT)),
       space(h, h.H5Dget_space(dataset));
   const hssize_t count = h.H5Sget_simple_extent_npoints(space);
@@ -220,7 +220,7 @@ std::vector<double> spacing_of_ismrmrd(const std::string& xml) {
 }
 
 bool is_ismrmrd(const Hdf5File& file) {
-  const Hdf5& h = file.library;
+  const Hdf5& h = file.api;
   if (h.H5Lexists(file.id, "dataset", H5P_DEFAULT) <= 0 ||
       h.H5Lexists(file.id, "dataset/xml", H5P_DEFAULT) <= 0 ||
       h.H5Lexists(file.id, "dataset/data", H5P_DEFAULT) <= 0)

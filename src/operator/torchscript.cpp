@@ -1,5 +1,6 @@
 // A module that a user saved by torch.jit, as an operator.
 
+#include "core/script_module.h"
 #include "core/shape.h"
 #include "tweedie/user_operators.h"
 
@@ -7,36 +8,17 @@
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/script.h>
 
 namespace tweedie {
 namespace {
-
-// What libtorch has to say, without its stack trace.
-std::string gist(const std::exception& e) {
-  const auto* error = dynamic_cast<const c10::Error*>(&e);
-  std::string text = error ? error->what_without_backtrace() : e.what();
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  const bool traceback = text.find("Traceback of TorchScript") != std::string::npos;
-  return traceback ? text.substr(text.rfind('\n') + 1) : text.substr(0, text.find('\n'));
-}
 
 // The module in float32 and in float64; both are only read once they are made.
 class Module {
  public:
   Module(const std::filesystem::path& file, std::string place) : place_(std::move(place)) {
-    if (!std::filesystem::is_regular_file(file)) {
-      throw Error(place_, fmt::format("{}: no such file; a saved torch.jit module is meant", file.string()));
-    }
     for (torch::jit::Module* module : {&single_, &wide_}) {
-      try {
-        *module = torch::jit::load(file.string(), at::kCPU);
-      } catch (const std::exception& e) {
-        throw Error(place_, fmt::format("{}: not a module saved by torch.jit ({})", file.string(), gist(e)));
-      }
-      module->eval();
+      *module = load_script_module(file, fmt::format("{}: {}", place_, file.string()));
       module->to(module == &single_ ? at::kFloat : at::kDouble);
-      for (const Tensor& p : module->parameters()) Tensor(p).requires_grad_(false);
     }
     require_method("forward");
   }
@@ -68,7 +50,7 @@ class Module {
       throw;
     } catch (const std::exception& e) {
       throw Error(place_,
-                  fmt::format("{} fails on x of shape {} ({})", method, to_string(x.sizes()), gist(e)));
+                  fmt::format("{} fails on x of shape {} ({})", method, to_string(x.sizes()), gist_of(e)));
     }
   }
 

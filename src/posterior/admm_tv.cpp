@@ -24,7 +24,7 @@ class AdmmTv final : public RegularisedSolver {
       : options_(options),
         case_(c),
         rho_(options.rho.value_or(0.1 * squared_norm)),
-        tv_(c.linear->domain(), c.y.scalar_type(), options.tv.joint, c.threads) {}
+        tv_(c.linear->domain(), c.y.scalar_type(), options.tv.joint) {}
 
   PointAnswer solve(const Tensor& y, double weight) override {
     const LinearOperator& a = *case_.linear;

@@ -2,8 +2,9 @@
 
 #include "tweedie/fbp.h"
 
+#include "core/shape.h"
 #include "operator/radon.h"
-#include "posterior/case_by_case.h"
+#include "posterior/point_estimate.h"
 
 #include <ATen/ATen.h>
 
@@ -11,37 +12,45 @@ namespace tweedie {
 
 namespace {
 
-class FilteredBackProjection final : public PosteriorSampler {
+class FilteredBackProjection final : public PointEstimate {
  public:
-  FilteredBackProjection(const FbpOptions& options, DrawOptions draw_options)
-      : options_(options), draw_options_(draw_options) {}
+  FilteredBackProjection(const FbpOptions& options, DrawOptions draw)
+      : PointEstimate(draw), options_(options) {}
 
-  Draws sample(const Problem& problem, int64_t draws, const Noise&, const Observer& observer) const override {
-    problem.likelihood.noise_std();  // throws for other than Gaussian noise, of which it knows nothing
+  Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
+               const Observer& observer) const override {
     const auto* radon = dynamic_cast<const RadonOperator*>(&problem.likelihood.forward());
-    if (radon == nullptr) {
+    if (radon == nullptr)
       throw Error("method.kind", "fbp inverts line integrals; an operator of kind radon is needed");
-    }
-    const Shape domain = radon->domain();
-    const RadonGeometry& g = radon->geometry();
-    return case_by_case(problem, draws, observer, draw_options_, "fbp", [&](const Tensor& y) {
-      const Tensor views = y.reshape({-1, static_cast<int64_t>(g.angles.size()), g.detectors});
-      const Tensor x =
-          filtered_back_projection(g, domain[domain.size() - 2], domain.back(), views, options_.filter);
-      return CaseEstimate{.x = x.reshape(with_batch(1, domain)), .applications = 1};
-    });
+    const PointRun run{.method = FbpOptions::kind,
+                       .problem = problem,
+                       .draws = draws,
+                       .noise = noise,
+                       .observer = observer,
+                       .options = draw_options_,
+                       .iterations = 1,
+                       .linear_only = true};
+    return run_point_estimate(run, [&](const PointCase& c) { return solve(c, *radon); });
   }
 
  private:
+  PointAnswer solve(const PointCase& c, const RadonOperator& radon) const {
+    const Shape domain = radon.domain();
+    const RadonGeometry& g = radon.geometry();
+    const Tensor views = c.y.reshape({-1, static_cast<int64_t>(g.angles.size()), g.detectors});
+    const Tensor x =
+        filtered_back_projection(g, domain[domain.size() - 2], domain.back(), views, options_.filter);
+    c.applied(1);
+    return {.x = x.reshape(with_batch(1, domain)), .iterations = 1};
+  }
+
   FbpOptions options_;
-  DrawOptions draw_options_;
 };
 
 }  // namespace
 
-std::unique_ptr<const PosteriorSampler> posterior_sampler(const FbpOptions& options,
-                                                          DrawOptions draw_options) {
-  return std::make_unique<FilteredBackProjection>(options, draw_options);
+std::unique_ptr<const PosteriorSampler> point_estimate(const FbpOptions& options, DrawOptions draw) {
+  return std::make_unique<FilteredBackProjection>(options, draw);
 }
 
 }  // namespace tweedie

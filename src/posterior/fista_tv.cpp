@@ -20,7 +20,7 @@ class FistaTv final : public RegularisedSolver {
       : options_(options),
         case_(c),
         squared_norm_(squared_norm),
-        tv_(c.linear->domain(), c.y.scalar_type(), options.joint, c.threads) {}
+        tv_(c.linear->domain(), c.y.scalar_type(), options.joint) {}
 
   PointAnswer solve(const Tensor& y, double weight) override {
     if (!x_.defined()) {

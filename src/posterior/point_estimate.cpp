@@ -146,6 +146,15 @@ double residual2(const PointCase& c, const Tensor& x) {
   return row_dot(r, r).item<double>();
 }
 
+namespace {
+
+// Lanczos finds it to 1e-6 of the singular value, from below.
+double safe_squared_norm(const LinearOperator& a) {
+  return std::max(std::pow(a.norm() * (1 + 1e-5), 2), 1e-300);
+}
+
+}  // namespace
+
 Draws run_point_estimate(const PointRun& run, const PointSolve& solve) {
   check(run);
   const Problem& problem = run.problem;
@@ -162,7 +171,7 @@ Draws run_point_estimate(const PointRun& run, const PointSolve& solve) {
   std::once_flag measured;
   double squared = 0;
   const std::function<double()> linear_squared_norm = [&] {
-    std::call_once(measured, [&] { squared = std::pow(problem.likelihood.linear()->norm(), 2); });
+    std::call_once(measured, [&] { squared = safe_squared_norm(*problem.likelihood.linear()); });
     return squared;
   };
   const double noise_std =
@@ -177,13 +186,20 @@ Draws run_point_estimate(const PointRun& run, const PointSolve& solve) {
                       .noise_std = noise_std,
                       .noise = run.noise.rows({static_cast<uint64_t>(i) << 32}),
                       .tally = tally,
-                      .threads = cases == 1 ? threads : 1,
                       .linear_squared_norm = linear_squared_norm,
                       .step_done = [&] { count.step(done); }};
     answers[i] = solve(c);
     count.finish(done);
   };
-  Workers(std::min(threads, cases)).for_each(cases, one);
+  if (cases == 1) {
+    Workers inside(threads);
+    Workers(1).for_each(1, [&](int64_t i) {
+      const UseWorkers share(inside);
+      one(i);
+    });
+  } else {
+    Workers(std::min(threads, cases)).for_each(cases, one);
+  }
 
   Draws result;
   std::vector<Tensor> x;

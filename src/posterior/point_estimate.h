@@ -1,6 +1,7 @@
 #pragma once
 // What methods that give one answer for each case have in common: the run over the cases, each on one thread
-// from start to end, its progress, and the record of how it converged.
+// from start to end, or one alone with its loops (core/workers.h) shared out among all threads; its progress,
+// and the record of how it converged.
 
 #include "posterior/guided_denoiser.h"
 #include "posterior/loop.h"
@@ -18,8 +19,8 @@ struct PointCase {
   double noise_std;
   Noise noise;  // of this case
   Tally& tally;
-  int64_t threads;                                     // for the work on this one
-  const std::function<double()>& linear_squared_norm;  // ||A||^2, computed when it is first asked for
+  // ||A||^2, a little raised so that 1 / it is a safe step; computed when it is first asked for
+  const std::function<double()>& linear_squared_norm;
   std::function<void()> step_done;  // to be called after each iteration; throws Interrupted
 
   void applied(int64_t times) const { tally.operator_applications += times; }

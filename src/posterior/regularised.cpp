@@ -26,17 +26,16 @@ class Regularised final : public PointEstimate {
 
   Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
                const Observer& observer) const override {
-    const LinearOperator& a = require_linear(problem.likelihood, method_);
-    const double squared_norm = safe_squared_norm(a);
     const PointRun run{.method = method_,
                        .problem = problem,
                        .draws = draws,
                        .noise = noise,
                        .observer = observer,
                        .options = draw_options_,
-                       .iterations = iterations_};
+                       .iterations = iterations_,
+                       .linear_only = true};
     return run_point_estimate(run, [&](const PointCase& c) {
-      return solve_weighted(c, weight_, [&] { return make_(c, squared_norm); });
+      return solve_weighted(c, weight_, [&] { return make_(c, c.linear_squared_norm()); });
     });
   }
 
@@ -53,11 +52,6 @@ double inner_product(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-// Lanczos finds it to 1e-6 of the singular value, from below.
-double safe_squared_norm(const LinearOperator& a) {
-  return std::max(std::pow(a.norm() * (1 + 1e-5), 2), 1e-300);
-}
-
 std::unique_ptr<const PosteriorSampler> regularised(const char* method, const WeightOptions& weight,
                                                     int64_t iterations, DrawOptions draw,
                                                     MakeRegularised make) {
@@ -66,20 +60,21 @@ std::unique_ptr<const PosteriorSampler> regularised(const char* method, const We
   return std::make_unique<Regularised>(method, weight, iterations, draw, std::move(make));
 }
 
-// A is linear, so that A v follows from A x: one application and one adjoint an iteration.
+// A^T A is linear, so that A^T A v follows from those of x: one of them an iteration.
 ProximalAnswer proximal_gradient(const PointCase& c, const Tensor& y, const Tensor& start,
                                  const ProximalGradient& options, const Proximal& prox) {
   const LinearOperator& a = *c.linear;
   Tensor x = start.clone(at::MemoryFormat::Contiguous), next = at::empty_like(x), v = x.clone(),
          z = at::empty_like(x), moved = at::empty_like(x);
-  Tensor ax = a.apply(x), av = ax.clone();
-  c.applied(1);
+  const Tensor b = a.adjoint(y);
+  Tensor nx = a.normal(x), nv = nx.clone();  // A^T A of x and of v
+  c.applied(3);
   ProximalAnswer answer;
   double t = 1;
   for (int64_t k = 0; k < options.iterations; ++k) {
-    at::sub_out(z, v, a.adjoint(av - y), 1 / options.lipschitz);
+    at::sub_out(z, v, nv - b, 1 / options.lipschitz);
     prox(z, next);
-    const Tensor a_next = a.apply(next);
+    const Tensor n_next = a.normal(next);
     c.applied(2);
     at::sub_out(z, next, v);
     at::sub_out(moved, next, x);
@@ -91,16 +86,17 @@ ProximalAnswer proximal_gradient(const PointCase& c, const Tensor& y, const Tens
     const double momentum = options.momentum && !uphill ? (t - 1) / t_next : 0;
     t = t_next;
     at::add_out(v, next, moved, momentum);
-    at::sub_out(av, a_next, ax, 1);
-    av.mul_(momentum).add_(a_next);
-    ax = a_next;
+    at::sub_out(nv, n_next, nx, 1);
+    nv.mul_(momentum).add_(n_next);
+    nx = n_next;
     std::swap(x, next);
     ++answer.iterations;
     c.step_done();
     answer.converged = answer.residual <= options.tolerance;
     if (answer.converged) break;
   }
-  const Tensor r = (ax - y).reshape({1, -1});
+  const Tensor r = (a.apply(x) - y).reshape({1, -1});
+  c.applied(1);
   answer.residual2 = row_dot(r, r).item<double>();
   answer.x = x;
   return answer;

@@ -7,9 +7,6 @@
 
 namespace tweedie {
 
-// ||A||^2 a little raised, so that 1 / it is a safe step; at least a tiny number
-double safe_squared_norm(const LinearOperator& a);
-
 // make(case, ||A||^2) for each case, and for each probe of a rule. On the CPU.
 using MakeRegularised =
     std::function<std::unique_ptr<RegularisedSolver>(const PointCase& c, double squared_norm)>;

@@ -1,6 +1,7 @@
 #include "posterior/total_variation.h"
 
 #include "core/rows.h"
+#include "core/workers.h"
 
 #include <ATen/ATen.h>
 
@@ -26,12 +27,11 @@ Planes planes_of(const Shape& domain) {
 
 }  // namespace
 
-TotalVariation::TotalVariation(const Shape& domain, at::ScalarType dtype, bool joint, int64_t threads)
+TotalVariation::TotalVariation(const Shape& domain, at::ScalarType dtype, bool joint)
     : size_(planes_of(domain)), joint_(joint) {
   const at::TensorOptions options = at::TensorOptions().dtype(dtype);
-  const bool split = threads > 1 && size_.numbers() >= large;
-  bands_ = split ? std::clamp<int64_t>(size_.height / least_rows, 1, threads) : 1;
-  if (bands_ > 1) workers_ = std::make_unique<Workers>(bands_);
+  const int64_t most = size_.numbers() >= large ? threads_in_use() : 1;
+  bands_ = std::clamp<int64_t>(size_.height / least_rows, 1, most);
   r_ = at::zeros({2, size_.numbers()}, options);
   p_ = at::zeros({2, size_.numbers()}, options);
   work_ = at::empty({bands_, TvBand<double>::work_size(size_)}, options);
@@ -39,21 +39,11 @@ TotalVariation::TotalVariation(const Shape& domain, at::ScalarType dtype, bool j
   rows_ = at::zeros({2, size_.height}, at::kDouble);
 }
 
-TotalVariation::~TotalVariation() = default;
-
-void TotalVariation::in_bands(const std::function<void(int64_t)>& work) const {
-  if (workers_) {
-    workers_->for_each(bands_, work);
-  } else {
-    work(0);
-  }
-}
-
 template <class Value>
 std::pair<double, double> TotalVariation::sums(const Tensor& x, const Tensor& p) const {
   double* variation = rows_.data_ptr<double>();
   double* inner = variation + size_.height;
-  in_bands([&](int64_t b) {
+  for_each(bands_, [&](int64_t b) {
     tv_sums<Value>(size_, x.data_ptr<Value>(), p.defined() ? p.data_ptr<Value>() : nullptr, joint_,
                    b * size_.height / bands_, (b + 1) * size_.height / bands_,
                    work_.data_ptr<Value>() + b * work_.size(1), variation, inner);
@@ -109,7 +99,7 @@ TotalVariation::Outcome TotalVariation::prox_of(const Tensor& z, double weight, 
                      work_.data_ptr<Value>() + b * work_.size(1)});
   }
   const auto to_primal = [&] {
-    in_bands([&](int64_t b) {
+    for_each(bands_, [&](int64_t b) {
       tv_primal<Value>(size_, step.z, step.p, step.weight, bands[b].begin, bands[b].end, x.data_ptr<Value>());
     });
   };
@@ -126,7 +116,7 @@ TotalVariation::Outcome TotalVariation::prox_of(const Tensor& z, double weight, 
     if (bands_ > 1) {
       for (const auto& band : bands) tv_read_neighbours(size_, static_cast<const Value*>(step.r), band);
     }
-    in_bands(climb);
+    for_each(bands_, climb);
     ++k;
     if (target == 0 || (k % look_every != 0 && k != steps)) continue;
     to_primal();

@@ -6,7 +6,6 @@
 // gradient is w D x, of Lipschitz constant w^2 ||D||^2, ||D||^2 <= 8 (4 for a signal). The gap between the
 // two sides is w (TV(x) - <p, D x>), and bounds 1/2 ||x - x*||^2.
 
-#include "core/workers.h"
 #include "kernel/total_variation.h"
 #include "tweedie/tensor.h"
 
@@ -15,11 +14,8 @@ namespace tweedie {
 class TotalVariation {
  public:
   // domain: (C, H, W), (H, W) or (W); joint: |D x| is over all channels. State in dtype, float32 or float64,
-  // on the CPU. Large images are worked on in bands by so many threads; no bit depends on their number.
-  TotalVariation(const Shape& domain, at::ScalarType dtype, bool joint, int64_t threads);
-  ~TotalVariation();
-  TotalVariation(const TotalVariation&) = delete;
-  TotalVariation& operator=(const TotalVariation&) = delete;
+  // on the CPU. Large images are worked on in bands, by the workers in use; no bit depends on their number.
+  TotalVariation(const Shape& domain, at::ScalarType dtype, bool joint);
 
   // x: contiguous, of the domain's size
   double value(const Tensor& x) const;
@@ -40,14 +36,12 @@ class TotalVariation {
   double gap(const Tensor& x, double weight) const;
   template <class Value>
   std::pair<double, double> sums(const Tensor& x, const Tensor& p) const;
-  void in_bands(const std::function<void(int64_t)>& work) const;
 
   Planes size_;
   bool joint_;
   Tensor r_, p_;  // (2, C, H, W)
   int64_t bands_;
   mutable Tensor work_, halo_, rows_;  // of each band; of each row of the image (2, H) float64
-  std::unique_ptr<Workers> workers_;
 };
 
 }  // namespace tweedie

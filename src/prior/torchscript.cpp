@@ -1,11 +1,11 @@
 #include "tweedie/torchscript_prior.h"
 
+#include "core/script_module.h"
 #include "core/shape.h"
 
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/script.h>
 
 #include <filesystem>
 
@@ -13,36 +13,16 @@ namespace tweedie {
 
 namespace {
 
-// What libtorch has to say, without its stack trace.
-std::string gist(const std::exception& e) {
-  const auto* error = dynamic_cast<const c10::Error*>(&e);
-  std::string text = error ? error->what_without_backtrace() : e.what();
-  // A TorchScript exception ends with its cause; a plain one starts with it.
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  const bool traceback = text.find("Traceback of TorchScript") != std::string::npos;
-  return traceback ? text.substr(text.rfind('\n') + 1) : text.substr(0, text.find('\n'));
-}
-
 class TorchScriptPredictor final : public Predictor {
  public:
-  explicit TorchScriptPredictor(const std::string& file) : file_(file) {
-    if (!std::filesystem::is_regular_file(file))
-      throw Error(file, "no such file; a saved torch.jit module is meant");
-    try {
-      module_ = torch::jit::load(file, at::kCPU);
-    } catch (const std::exception& e) {
-      throw Error(file, "not a module saved by torch.jit (" + gist(e) + ")");
-    }
+  explicit TorchScriptPredictor(const std::string& file)
+      : file_(file), module_(load_script_module(file, file)) {
     if (!module_.find_method("forward")) throw Error(file, "its module has no forward(x, sigma)");
     require_two_inputs();
-    module_.eval();
-    bool found = false;
     for (const Tensor& p : module_.parameters()) {
-      Tensor(p).requires_grad_(false);
-      if (!found && p.is_floating_point()) {
-        dtype_ = p.scalar_type();
-        found = true;
-      }
+      if (!p.is_floating_point()) continue;
+      dtype_ = p.scalar_type();
+      break;
     }
   }
 
@@ -59,7 +39,7 @@ class TorchScriptPredictor final : public Predictor {
     } catch (const Error&) {
       throw;
     } catch (const std::exception& e) {
-      throw Error(file_, fmt::format("fails on x of shape {} ({})", to_string(x_t.sizes()), gist(e)));
+      throw Error(file_, fmt::format("fails on x of shape {} ({})", to_string(x_t.sizes()), gist_of(e)));
     }
     if (output.sizes() != x_t.sizes() || !output.is_floating_point()) {
       throw Error(

@@ -12,30 +12,20 @@ bool takes_sampler(const MethodConfig& method) {
 bool is_point_estimate(const MethodConfig& method) {
   return std::visit(
       []<class Rule>(const Rule& rule) {
-        return requires {
+        return std::is_same_v<Rule, WienerOptions> || requires {
           point_estimate(rule, DrawOptions{});
-        }
-        || requires {
-          Rule::without_levels;
-        }
-        || std::is_same_v<Rule, WienerOptions>;
+        };
       },
       method.rule);
 }
 
 bool needs_prior(const MethodConfig& method) {
+  if (const auto* wiener = std::get_if<WienerOptions>(&method.rule)) return wiener->data.empty();
   return std::visit(
-      []<class Rule>(const Rule& rule) {
-        if constexpr (std::is_same_v<Rule, WienerOptions>) {
-          return rule.data.empty();
-        } else {
-          constexpr bool without =
-              std::is_same_v<Rule, TikhonovOptions> || std::is_same_v<Rule, FistaTvOptions> ||
-              std::is_same_v<Rule, AdmmTvOptions> || std::is_same_v<Rule, WaveletL1Options> ||
-              std::is_same_v<Rule, RichardsonLucyOptions> || std::is_same_v<Rule, DeepImagePriorOptions> ||
-              std::is_same_v<Rule, CgOptions> || std::is_same_v<Rule, FbpOptions>;
-          return !without;
-        }
+      []<class Rule>(const Rule&) {
+        return !requires {
+          Rule::without_prior;
+        };
       },
       method.rule);
 }

@@ -63,16 +63,6 @@ MethodPtr make(const WienerOptions& options, const Walk& w) {
   return point_estimate(options, options.data.empty() ? Tensor() : read_array(options.data), w.options);
 }
 
-// Methods that walk down no levels
-template <class Options>
-concept WithoutLevels = requires {
-  Options::without_levels;
-};
-template <WithoutLevels Options>
-MethodPtr make(const Options& options, const Walk& w) {
-  return posterior_sampler(options, w.options);
-}
-
 int64_t default_steps_of(const MethodConfig& method) {
   return std::visit(
       []<class Options>(const Options&) {

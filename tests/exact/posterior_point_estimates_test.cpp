@@ -15,11 +15,10 @@ std::shared_ptr<const Denoiser> prior_of(const Shape& shape) {
       GaussianPrior::diagonal(at::zeros(shape, at::kDouble), at::ones(shape, at::kDouble)));
 }
 
-Draws solve(const CgOptions& options, const LinearOperatorPtr& a, const Tensor& y, int64_t draws = 1,
-            int64_t threads = 1, at::ScalarType dtype = at::kDouble) {
+Draws solve(const CgOptions& options, const LinearOperatorPtr& a, const Tensor& y, int64_t threads = 1,
+            at::ScalarType dtype = at::kDouble) {
   const Problem problem{prior_of(a->domain()), GaussianLikelihood(a, 0.1), y};
-  return posterior_sampler(options, {.threads = threads, .dtype = dtype})
-      ->sample(problem, draws, Noise(1), {});
+  return point_estimate(options, {.threads = threads, .dtype = dtype})->sample(problem, 1, Noise(1), {});
 }
 
 LinearOperatorPtr coils() {
@@ -35,11 +34,11 @@ TEST(ConjugateGradients, AreTheLeastSquaresOfTheirWeight) {
                             .lambda = lambda,
                             .tolerance = 1e-12,
                             .arithmetic = CgOptions::Arithmetic::float64};
-    const Draws draws = solve(options, a, y, 2);
+    const Draws draws = solve(options, a, y);
     const Tensor system = m.t().matmul(m) + lambda * at::eye(m.size(1), at::kDouble);
     const Tensor truth = at::linalg_solve(system, m.t().matmul(y.flatten(1).t())).t().reshape({3, 2, 8, 6});
     EXPECT_LT(max_difference(draws.x[0], truth), 1e-10);
-    EXPECT_TRUE(at::equal(draws.x[0], draws.x[1]));
+    EXPECT_TRUE(draws.run.point->converged.all().item<bool>());
     // Another weight, or the equations without A^T, have another solution.
     EXPECT_GT(max_difference(solve({.iterations = 500, .lambda = 2 * lambda}, a, y).x[0], truth), 1e-3);
     CgOptions single = options;
@@ -74,15 +73,15 @@ TEST(ConjugateGradients, StopAfterTheirIterations) {
 TEST(ConjugateGradients, HaveTheSameBitsForAnyNumberOfThreadsAndCases) {
   const auto a = coils();
   const Tensor y = normal(with_batch(4, a->codomain()), 5, at::kFloat);
-  const Tensor x = solve({}, a, y, 1, 1, at::kFloat).x;
-  for (const int64_t threads : {2, 5}) EXPECT_TRUE(at::equal(solve({}, a, y, 1, threads, at::kFloat).x, x));
+  const Tensor x = solve({}, a, y, 1, at::kFloat).x;
+  for (const int64_t threads : {2, 5}) EXPECT_TRUE(at::equal(solve({}, a, y, threads, at::kFloat).x, x));
   for (int64_t c = 0; c < 4; ++c) {
-    EXPECT_TRUE(at::equal(solve({}, a, y.narrow(0, c, 1), 1, 2, at::kFloat).x[0][0], x[0][c]));
+    EXPECT_TRUE(at::equal(solve({}, a, y.narrow(0, c, 1), 2, at::kFloat).x[0][0], x[0][c]));
   }
 }
 
 TEST(ConjugateGradients, NameWhatIsWrong) {
-  const auto with = [](const CgOptions& o) { return [o] { posterior_sampler(o, DrawOptions{}); }; };
+  const auto with = [](const CgOptions& o) { return [o] { point_estimate(o, DrawOptions{}); }; };
   expect_error(with({.iterations = 0}), {"method.iterations", "0"});
   expect_error(with({.lambda = -1}), {"method.lambda", "-1"});
   expect_error(with({.tolerance = NAN}), {"method.tolerance", "nan"});
@@ -96,12 +95,14 @@ TEST(FilteredBackProjectionMethod, IsTheFunction) {
   const Tensor y = normal({3, 11, 9}, 6);
   const Problem problem{prior_of({1, 7, 6}), GaussianLikelihood(a, 0.1), y};
   const FbpOptions options{.filter = {.filter = RampFilter::hann}};
-  const Draws draws = posterior_sampler(options, {.dtype = at::kDouble})->sample(problem, 2, Noise(1), {});
-  EXPECT_EQ(draws.x.sizes().vec(), (Shape{2, 3, 1, 7, 6}));
-  EXPECT_TRUE(at::equal(draws.x[1].select(1, 0), filtered_back_projection(g, 7, 6, y, options.filter)));
+  const Draws draws = point_estimate(options, {.dtype = at::kDouble})->sample(problem, 1, Noise(1), {});
+  EXPECT_EQ(draws.x.sizes().vec(), (Shape{1, 3, 1, 7, 6}));
+  EXPECT_TRUE(at::equal(draws.x[0].select(1, 0), filtered_back_projection(g, 7, 6, y, options.filter)));
+  expect_error([&] { point_estimate(options, DrawOptions{})->sample(problem, 2, Noise(1), {}); },
+               {"method.draws", "2", "1 is meant"});
   const Problem other{prior_of({2, 8, 6}), GaussianLikelihood(coils(), 0.1),
                       normal(with_batch(1, coils()->codomain()), 7)};
-  expect_error([&] { posterior_sampler(options, DrawOptions{})->sample(other, 1, Noise(1), {}); },
+  expect_error([&] { point_estimate(options, DrawOptions{})->sample(other, 1, Noise(1), {}); },
                {"method.kind", "radon"});
 }
 

@@ -21,7 +21,6 @@ double objective_after(int64_t steps, bool momentum, const Tensor& a, const Tens
                     .noise_std = 1,
                     .noise = Noise(0),
                     .tally = tally,
-                    .threads = 1,
                     .linear_squared_norm = squared_norm,
                     .step_done = [] {}};
   const auto answer =
@@ -29,7 +28,7 @@ double objective_after(int64_t steps, bool momentum, const Tensor& a, const Tens
                         {.lipschitz = 1, .iterations = steps, .tolerance = 0, .momentum = momentum},
                         [](const Tensor& z, Tensor& x) { x.copy_(z); });
   EXPECT_EQ(answer.iterations, steps);
-  EXPECT_EQ(tally.operator_applications, 1 + 2 * steps);
+  EXPECT_EQ(tally.operator_applications, 4 + 2 * steps);  // A^T y, A^T A start, each step's, the residual
   return 0.5 * answer.residual2;
 }
 

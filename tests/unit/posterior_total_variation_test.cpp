@@ -1,6 +1,8 @@
 // Total variation and its proximal map.
 #include "posterior/total_variation.h"
 
+#include "core/workers.h"
+
 #include "check_tensor.h"
 
 #include <cmath>
@@ -10,7 +12,7 @@ namespace {
 
 Tensor prox(const Tensor& z, double weight, int64_t steps = 4000, double tolerance = 1e-13,
             bool joint = true) {
-  TotalVariation tv(z.sizes().vec(), z.scalar_type(), joint, 1);
+  TotalVariation tv(z.sizes().vec(), z.scalar_type(), joint);
   Tensor x = at::empty_like(z);
   tv.prox(z, weight, steps, tolerance, x);
   return x;
@@ -43,7 +45,7 @@ TEST(TotalVariation, PrimalHasTheTransposeOfTheDifferences) {
 
 TEST(TotalVariation, ValueIsTheSumOfTheGradientsLengths) {
   const Tensor x = normal({3, 6, 9}, 3);
-  const TotalVariation joint({3, 6, 9}, at::kDouble, true, 1), separate({3, 6, 9}, at::kDouble, false, 1);
+  const TotalVariation joint({3, 6, 9}, at::kDouble, true), separate({3, 6, 9}, at::kDouble, false);
   const Tensor squares = differences(x).square().sum(0);  // (C, H, W)
   EXPECT_NEAR(joint.value(x), squares.sum(0).sqrt().sum().item<double>(), 1e-12);
   EXPECT_NEAR(separate.value(x), squares.sqrt().sum().item<double>(), 1e-12);
@@ -76,7 +78,7 @@ TEST(TotalVariation, ConstantImageIsFixed) {
 TEST(TotalVariation, GapClosesAndBoundsTheDistance) {
   const Tensor z = normal({2, 12, 10}, 5);
   const Tensor exact = prox(z, 0.4, 20000, 1e-15);
-  TotalVariation tv({2, 12, 10}, at::kDouble, true, 1);
+  TotalVariation tv({2, 12, 10}, at::kDouble, true);
   Tensor x = at::empty_like(z);
   double last = INFINITY;
   for (int rounds = 0; rounds < 5; ++rounds) {
@@ -100,11 +102,15 @@ TEST(TotalVariation, JointGradientsAreAnotherPenalty) {
 }
 
 TEST(TotalVariation, BandsChangeNoBit) {
+  Workers workers(4);
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
     const Tensor z = normal({2, 300, 301}, 7, dtype);
     Tensor one = at::empty_like(z), many = at::empty_like(z);
-    TotalVariation alone(z.sizes().vec(), dtype, true, 1), four(z.sizes().vec(), dtype, true, 4);
-    const auto a = alone.prox(z, 0.5, 12, 1e-30, one), b = four.prox(z, 0.5, 12, 1e-30, many);
+    TotalVariation alone(z.sizes().vec(), dtype, true);
+    const auto a = alone.prox(z, 0.5, 12, 1e-30, one);
+    const UseWorkers use(workers);
+    TotalVariation four(z.sizes().vec(), dtype, true);
+    const auto b = four.prox(z, 0.5, 12, 1e-30, many);
     EXPECT_TRUE(at::equal(one, many));
     EXPECT_EQ(a.gap, b.gap);
   }
