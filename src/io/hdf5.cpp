@@ -2,6 +2,7 @@
 
 #include "core/shape.h"
 #include "io/hdf5_read.h"
+#include "io/nifti.h"
 #include "io/tensors.h"
 
 #include <fmt/format.h>
@@ -54,6 +55,8 @@ ArrayData read_hdf5(const std::filesystem::path& path, const std::string& inside
         meta.units = found.at("units");
         meta.spacing = found.at("spacing").get<std::vector<double>>();
         if (!meta.spacing.empty()) meta.spacing_units = "mm";
+        meta.affine = found.at("affine").get<std::vector<double>>();
+        meta.orientation = orientation_of(meta.affine);
         meta.header = found.at("header");
         // uint16 and uint32 arrive in the wider type that libtorch has.
         const NumberType* type = find_number_type(meta.dtype);

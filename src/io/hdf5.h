@@ -21,7 +21,7 @@ bool is_hdf5(ByteView bytes);
 ArrayData read_hdf5(const std::filesystem::path& path, const std::string& inside);
 
 // One data set, "data" unless inside names another, with units as its attribute, and ismrmrd_header where
-// meta has it.
+// meta has it; in the format ismrmrd, images (..., y, x) with their headers.
 Bytes encode_hdf5(const Tensor& x, const ArrayMeta& meta, const std::string& inside,
                   const std::string& place);
 

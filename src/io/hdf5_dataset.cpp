@@ -219,17 +219,24 @@ void read_hdf5_dataset(const Hdf5File& file, const std::string& inside, Isolated
   uint8_t* to = reply.set_size(bytes);
   if (bytes > 0 && h.H5Dread(dataset, memory->id, of_memory, of_file, H5P_DEFAULT, to) < 0)
     throw Error("hdf5", "can't be read: damaged, cut short, or packed in a way that libhdf5 lacks");
-  const std::string header = read_hdf5_text_of(file, "ismrmrd_header");
+  const auto image = ismrmrd_image_of(file, item.name);
+  const std::string header = read_hdf5_text_of(file, image ? "dataset/xml" : "ismrmrd_header");
   std::string units = attribute(h, dataset, "units");
   if (units.empty()) units = attribute(h, dataset, "unit");
-  std::vector<double> spacing = spacing_of_ismrmrd(header);
+  std::vector<double> spacing = image ? image->spacing : spacing_of_ismrmrd(header);
   if (shape.size() < 2) spacing.clear();
+  // (images, channels, z, y, x), of which one is no axis
+  for (size_t axis = 3; image && axis-- > 0 && shape.size() > 2;) {
+    if (axis + 2 < shape.size() && shape[axis] == 1)
+      shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(axis));
+  }
   reply.set_text(nlohmann::json{
-      {"ismrmrd", false},
+      {"ismrmrd", image.has_value()},
       {"dtype", memory->name},
       {"shape", shape},
       {"units", units},
       {"spacing", spacing},
+      {"affine", image ? image->affine : std::vector<double>{}},
       {"header",
        header}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }

@@ -4,9 +4,11 @@
 #include "io/hdf5_read.h"
 
 #include "core/shape.h"
+#include "io/ismrmrd_geometry.h"
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <complex>
@@ -22,6 +24,7 @@ struct Counters {
 struct Head {
   uint64_t flags;
   uint16_t samples, channels, discard_pre, discard_post, center, space;
+  IsmrmrdGeometry geometry;
   Counters idx;
 };
 struct Acquisition {
@@ -47,6 +50,7 @@ Hdf5Id memory_type(const Hdf5& h) {
   h.H5Tinsert(head, "discard_post", offsetof(Head, discard_post), u16);
   h.H5Tinsert(head, "center_sample", offsetof(Head, center), u16);
   h.H5Tinsert(head, "encoding_space_ref", offsetof(Head, space), u16);
+  insert_ismrmrd_geometry(h, head, offsetof(Head, geometry));
   h.H5Tinsert(head, "idx", offsetof(Head, idx), idx);
   Hdf5Id result = compound(sizeof(Acquisition));
   const Hdf5Id data(h, h.H5Tvlen_create(h.type("NATIVE_FLOAT")));
@@ -77,6 +81,7 @@ std::optional<int64_t> whole_in(const std::string& xml, const std::vector<std::s
 struct Grid {
   int64_t slices = 1, repetitions = 1, coils = 0, nz = 1, ny = 0, nx = 0;
   int64_t shift_z = 0, shift_y = 0;
+  std::optional<IsmrmrdGeometry> first, last;  // of the first and the last slice
 
   int64_t lines() const { return slices * repetitions * nz * ny; }
   // Place of the line of these counters in (slices, repetitions, kz, ky)
@@ -158,6 +163,8 @@ Grid measure(const Hdf5File& file, const std::string& xml) {
       throw Error("hdf5", fmt::format("acquisitions of {} and of {} channels", grid.coils, head.channels));
     if (a.data.len != size_t{2} * head.samples * head.channels)
       throw Error("hdf5", "an acquisition whose numbers are not 2 x samples x channels");
+    if (!grid.first || head.idx.slice == 0) grid.first = head.geometry;
+    if (!grid.last || head.idx.slice + 1 >= grid.slices) grid.last = head.geometry;
     grid.slices = std::max<int64_t>(grid.slices, head.idx.slice + 1);
     grid.repetitions = std::max<int64_t>(grid.repetitions, head.idx.repetition + 1);
     contrasts = std::max<int64_t>({contrasts, head.idx.contrast, head.idx.phase, head.idx.set});
@@ -165,6 +172,32 @@ Grid measure(const Hdf5File& file, const std::string& xml) {
   if (grid.coils == 0) throw Error("hdf5", "has no acquisitions of an image");
   if (contrasts > 0) throw Error("hdf5", "several contrasts, phases or sets; files of one are read");
   return grid;
+}
+
+// Voxels of the k-space's grid, whose field of view is the encoded one
+std::vector<double> affine_of_grid(const Grid& grid, const std::string& xml) {
+  std::array<double, 3> spacing{};
+  const std::array<int64_t, 3> size{grid.nx, grid.ny, grid.nz};
+  for (size_t axis = 0; axis < 3; ++axis) {
+    const std::string text =
+        inside_tags(xml, {"encoding", "encodedSpace", "fieldOfView_mm", std::array{"x", "y", "z"}[axis]});
+    double field = 0;
+    std::from_chars(text.data(), text.data() + text.size(), field);
+    if (!(field > 0 && std::isfinite(field))) return {};
+    spacing[axis] = field / static_cast<double>(size[axis]);
+  }
+  if (grid.slices > 1 && grid.slices != ismrmrd_slices(xml))
+    return {};            // a writer couldn't tell which is which
+  if (grid.slices > 1) {  // from the middle of a slice to that of the next one
+    double square = 0;
+    for (size_t i = 0; i < 3; ++i) {
+      const double step =
+          static_cast<double>(grid.last->position[i]) - static_cast<double>(grid.first->position[i]);
+      square += step * step;
+    }
+    if (square > 0) spacing[2] = std::sqrt(square) / static_cast<double>(grid.slices - 1);
+  }
+  return affine_of(*grid.first, size, spacing);
 }
 
 void add_line(const Grid& grid, const Acquisition& a, std::complex<float>* kspace, int64_t line) {
@@ -185,6 +218,15 @@ void add_line(const Grid& grid, const Acquisition& a, std::complex<float>* kspac
 
 }  // namespace
 
+void insert_ismrmrd_geometry(const Hdf5& h, hid_t compound, size_t offset) {
+  const hsize_t three = 3;
+  const Hdf5Id vector(h, h.H5Tarray_create2(h.type("NATIVE_FLOAT"), 1, &three));
+  h.H5Tinsert(compound, "position", offset + offsetof(IsmrmrdGeometry, position), vector);
+  h.H5Tinsert(compound, "read_dir", offset + offsetof(IsmrmrdGeometry, read), vector);
+  h.H5Tinsert(compound, "phase_dir", offset + offsetof(IsmrmrdGeometry, phase), vector);
+  h.H5Tinsert(compound, "slice_dir", offset + offsetof(IsmrmrdGeometry, slice), vector);
+}
+
 std::string inside_tags(const std::string& xml, const std::vector<std::string>& path) {
   size_t begin = 0, end = xml.size();
   for (const std::string& name : path) {
@@ -204,6 +246,15 @@ std::string inside_tags(const std::string& xml, const std::vector<std::string>& 
   while (begin < end && std::isspace(static_cast<unsigned char>(xml[begin])) != 0) ++begin;
   while (end > begin && std::isspace(static_cast<unsigned char>(xml[end - 1])) != 0) --end;
   return xml.substr(begin, end - begin);
+}
+
+std::optional<int64_t> ismrmrd_slices(const std::string& xml) {
+  const auto last = whole_in(xml, {"encoding", "encodingLimits", "slice", "maximum"});
+  return last ? std::optional(*last + 1) : std::nullopt;
+}
+
+int64_t ismrmrd_planes(const std::string& xml) {
+  return whole_in(xml, {"encoding", "encodedSpace", "matrixSize", "z"}).value_or(1);
 }
 
 std::vector<double> spacing_of_ismrmrd(const std::string& xml) {
@@ -266,6 +317,7 @@ void read_ismrmrd(const Hdf5File& file, bool mask, IsolatedReply& reply) {
       {"shape", shape},
       {"units", ""},
       {"spacing", spacing_of_ismrmrd(xml)},
+      {"affine", affine_of_grid(grid, xml)},
       {"header",
        xml}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }

@@ -3,6 +3,7 @@
 
 #include "io/hdf5_library.h"
 
+#include <algorithm>
 #include <complex>
 #include <filesystem>
 #include <string>
@@ -14,9 +15,11 @@ struct TestAcquisition {
   uint64_t flags = 0;
   uint16_t ky = 0, slice = 0, repetition = 0, center = 0, samples = 0, channels = 0;
   std::vector<std::complex<float>> data;  // (channels, samples)
+  float position[3] = {}, read[3] = {}, phase[3] = {}, normal[3] = {};
 };
 
-inline std::string ismrmrd_xml(int nx, int ny, int center, const std::string& trajectory = "cartesian") {
+inline std::string ismrmrd_xml(int nx, int ny, int center, const std::string& trajectory = "cartesian",
+                               int slices = 0) {
   const std::string x = std::to_string(nx), y = std::to_string(ny);
   const auto space = [&](const std::string& name, const std::string& field) {
     return "<" + name + "><matrixSize><x>" + x + "</x><y>" + y +
@@ -26,9 +29,11 @@ inline std::string ismrmrd_xml(int nx, int ny, int center, const std::string& tr
   return "<?xml version=\"1.0\"?><ismrmrdHeader xmlns=\"http://www.ismrm.org/ISMRMRD\"><encoding>" +
          space("encodedSpace", "300") + space("reconSpace", "240") +
          "<encodingLimits><kspace_encoding_step_0/><kspace_encoding_step_1><minimum>0</minimum><maximum>" +
-         y + "</maximum><center>" + std::to_string(center) +
-         "</center></kspace_encoding_step_1></encodingLimits><trajectory>" + trajectory +
-         "</trajectory></encoding></ismrmrdHeader>";
+         y + "</maximum><center>" + std::to_string(center) + "</center></kspace_encoding_step_1>" +
+         (slices == 0 ? ""
+                      : "<slice><minimum>0</minimum><maximum>" + std::to_string(slices - 1) +
+                            "</maximum><center>0</center></slice>") +
+         "</encodingLimits><trajectory>" + trajectory + "</trajectory></encoding></ismrmrdHeader>";
 }
 
 inline void write_ismrmrd(const std::filesystem::path& path, const std::string& xml,
@@ -40,7 +45,7 @@ inline void write_ismrmrd(const std::filesystem::path& path, const std::string& 
     uint16_t version;
     uint64_t flags;
     uint16_t samples, channels, pre, post, center, space;
-    float position[3];
+    float position[3], read[3], phase[3], normal[3];
     Idx idx;
   };
   struct Row {
@@ -72,6 +77,9 @@ inline void write_ismrmrd(const std::filesystem::path& path, const std::string& 
   const hsize_t three = 3;
   const Hdf5Id position(h, h.H5Tarray_create2(number, 1, &three)), list(h, h.H5Tvlen_create(number));
   h.H5Tinsert(head, "position", offsetof(Head, position), position);
+  h.H5Tinsert(head, "read_dir", offsetof(Head, read), position);
+  h.H5Tinsert(head, "phase_dir", offsetof(Head, phase), position);
+  h.H5Tinsert(head, "slice_dir", offsetof(Head, normal), position);
   h.H5Tinsert(head, "idx", offsetof(Head, idx), idx);
   h.H5Tinsert(row, "head", offsetof(Row, head), head);
   h.H5Tinsert(row, "traj", offsetof(Row, traj), list);
@@ -85,6 +93,10 @@ inline void write_ismrmrd(const std::filesystem::path& path, const std::string& 
     r.head.samples = a.samples;
     r.head.channels = a.channels;
     r.head.center = a.center;
+    std::copy_n(a.position, 3, r.head.position);
+    std::copy_n(a.read, 3, r.head.read);
+    std::copy_n(a.phase, 3, r.head.phase);
+    std::copy_n(a.normal, 3, r.head.normal);
     r.head.idx.ky = a.ky;
     r.head.idx.slice = a.slice;
     r.head.idx.repetition = a.repetition;

@@ -99,6 +99,77 @@ TEST(IoIsmrmrd, CentresFallOnTheMiddle) {
   EXPECT_EQ(k[0][0].abs().max().item<float>(), 0);
 }
 
+// Two slices 7 mm apart of a coronal scan: read to the patient's left, phase to the feet, slices to the back
+// (0, 1, 0) in LPS. Voxels of 300 / 6 and 300 / 4 mm.
+std::vector<TestAcquisition> coronal_slices() {
+  std::vector<TestAcquisition> result;
+  for (const int slice : {0, 1}) {
+    for (TestAcquisition a : lines(6, {0, 1, 2, 3})) {
+      a.slice = static_cast<uint16_t>(slice);
+      a.position[0] = 10;
+      a.position[1] = static_cast<float>(20 + 7 * slice);
+      a.position[2] = 30;
+      a.read[0] = 1;
+      a.phase[2] = -1;
+      a.normal[1] = 1;
+      result.push_back(a);
+    }
+  }
+  return result;
+}
+
+TEST(IoIsmrmrd, TheScannersFrameIsCarriedToTheImages) {
+  const TemporaryFolder folder;
+  write_ismrmrd(folder / "scan.h5", ismrmrd_xml(6, 4, 2, "cartesian", 2), coronal_slices());
+  const ArrayMeta scan = read_array_data(folder / "scan.h5").meta;
+  // RAS+ of voxel (x, y, z): left is -x, back is -y; the voxel (3, 2) of slice 0 is at the position
+  const std::vector<double> affine{-50, 0, 0, -10 + 150, 0, 0, -7, -20, 0, -75, 0, 30 + 150};
+  EXPECT_EQ(scan.affine, affine);
+  EXPECT_EQ(scan.orientation, "LIP");
+
+  const Tensor images = normal({5, 2, 4, 6}, 3, at::kFloat);  // draws of two slices
+  ArrayMeta meta = scan;
+  meta.units = "a.u.";
+  write_like((folder / "mean.h5").string() + ":reconstruction", images, meta);
+  const ArrayData back = read_array_data(folder / "mean.h5");
+  EXPECT_EQ(back.meta.format, FileFormat::ismrmrd);
+  EXPECT_EQ(back.meta.dtype, "float32");
+  EXPECT_TRUE(at::equal(back.values.view({5, 2, 4, 6}), images));
+  EXPECT_EQ(back.meta.affine, affine);
+  EXPECT_EQ(back.meta.header, scan.header);
+  EXPECT_EQ(back.meta.spacing, (std::vector<double>{75, 50}));
+
+  // An image of another grid keeps the header alone; what is no image is an array with it.
+  write_like((folder / "half.h5").string() + ":reconstruction", images.slice(3, 0, 3), meta);
+  EXPECT_TRUE(read_array_data(folder / "half.h5").meta.affine.empty());
+  write_like((folder / "row.h5").string() + ":reconstruction", at::ones({3}), meta);
+  EXPECT_EQ(read_array(folder / "row.h5").numel(), 3);
+  // Where the header doesn't say how many slices there are, which image is where can't be told.
+  write_ismrmrd(folder / "scan.h5", ismrmrd_xml(6, 4, 2), coronal_slices());
+  EXPECT_TRUE(read_array_data(folder / "scan.h5").meta.affine.empty());
+}
+
+TEST(IoIsmrmrd, ComplexImagesAndMutantsOfThem) {
+  const TemporaryFolder folder;
+  ArrayMeta meta;
+  meta.format = FileFormat::ismrmrd;
+  meta.dtype = "complex64";
+  meta.header = ismrmrd_xml(6, 4, 2);
+  const Tensor image = at::complex(normal({4, 6}, 1, at::kFloat), normal({4, 6}, 2, at::kFloat));
+  meta.shape = {1, 4, 6};
+  meta.spacing = {75, 50};
+  write_like((folder / "x.h5").string() + ":reconstruction", image, meta);
+  const ArrayData back = read_array_data(folder / "x.h5");
+  EXPECT_TRUE(at::equal(back.values.view({4, 6}), image));
+  EXPECT_EQ(back.meta.spacing, meta.spacing);
+  const std::string text = read_text(folder / "x.h5");
+  const int refused = refused_mutants(to_bytes(text), 200, [&](ByteView mutant) {
+    write_text(folder / "y.h5", std::string(mutant.begin(), mutant.end()));
+    read_array(folder / "y.h5");
+  });
+  EXPECT_GE(refused, 25);
+}
+
 TEST(IoIsmrmrd, WhatDoesNotFitIsRefused) {
   const TemporaryFolder folder;
   const auto refusal = [&](const std::string& xml, const std::vector<TestAcquisition>& acquisitions) {
