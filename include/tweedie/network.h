@@ -68,7 +68,9 @@ class Network {
 struct MlpOptions {
   static constexpr const char* kind = "mlp";
   int64_t width = 128;
-  int64_t depth = 3;  // residual layers
+  int64_t depth = 3;        // residual layers
+  int64_t frequencies = 0;  // K: sin and cos of each coordinate times 1, 2, 4, .. 2^(K - 1) are inputs too,
+                            // with which fine detail in few dimensions is learned sooner (Tancik et al. 2020)
 };
 
 // Ho et al. 2020 (DDPM), appendix B, in the form of Dhariwal & Nichol 2021: residual blocks of GroupNorm,

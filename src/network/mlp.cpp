@@ -8,6 +8,8 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace tweedie {
 
 namespace {
@@ -21,8 +23,9 @@ class Mlp final : public Network {
  public:
   Mlp(const MlpOptions& options, const Shape& shape, const NetworkHeads& heads)
       : shape_(shape),
+        frequencies_(options.frequencies),
         labels_{"labels", heads.classes, embedding_size},
-        stem_{"stem", product(shape), options.width},
+        stem_{"stem", product(shape) * (1 + 2 * options.frequencies), options.width},
         outputs_(heads.outputs),
         head_{"head", options.width, product(shape) * heads.outputs, true} {
     for (int64_t i = 0; i < options.depth; ++i) {
@@ -53,7 +56,7 @@ class Mlp final : public Network {
   Tensor forward(const Weights& weights, const Tensor& x, const Tensor& c_noise,
                  const Tensor& labels) const override {
     const Tensor embedding = this->embedding(weights, c_noise, labels).to(x.scalar_type());
-    Tensor h = stem_(weights, x.flatten(1));
+    Tensor h = stem_(weights, features(x));
     for (const Layer& layer : layers_) {
       h = h + layer.out(weights, at::silu(layer.in(weights, h) + layer.embed(weights, embedding)));
     }
@@ -76,6 +79,19 @@ class Mlp final : public Network {
   struct Layer {
     Linear embed, in, out;
   };
+
+  // (B, d (1 + 2 K)): x, then sin(2^k x) and cos(2^k x) for k = 0 .. K - 1
+  Tensor features(const Tensor& x) const {
+    const Tensor flat = x.flatten(1);
+    if (frequencies_ == 0) return flat;
+    std::vector<Tensor> parts{flat};
+    for (int64_t k = 0; k < frequencies_; ++k) {
+      const Tensor phase = flat * std::exp2(k);
+      parts.push_back(phase.sin());
+      parts.push_back(phase.cos());
+    }
+    return at::cat(parts, 1);
+  }
 
   // (1 or B, embedding_size), float32 with float32 weights
   Tensor embedding(const Weights& weights, const Tensor& c_noise, const Tensor& labels) const {
@@ -116,7 +132,7 @@ class Mlp final : public Network {
                const Tensor& x, const Tensor& c_noise, const Tensor& labels) {
       const Tensor modulation =
           at::linear(embedding(weights, c_noise, labels), at::cat(weight), at::cat(bias));
-      const Tensor rows = x.to(at::kFloat).reshape({x.size(0), stem_.in, 1, 1});
+      const Tensor rows = features(x.to(at::kFloat)).reshape({x.size(0), stem_.in, 1, 1});
       const Tensor y = run_plan(plan, buffers_, rows, modulation);
       return y.reshape(output_shape(x)).to(x.scalar_type());
     };
@@ -129,6 +145,7 @@ class Mlp final : public Network {
   }
 
   Shape shape_;
+  int64_t frequencies_;
   layers::ClassEmbedding labels_;
   Linear stem_;
   std::vector<Layer> layers_;
@@ -143,6 +160,8 @@ std::shared_ptr<const Network> make_network(const MlpOptions& options, const Sha
                                             const NetworkHeads& heads) {
   if (options.width < 1) throw Error("network.width", fmt::format("{}: at least 1 is needed", options.width));
   if (options.depth < 1) throw Error("network.depth", fmt::format("{}: at least 1 is needed", options.depth));
+  if (options.frequencies < 0 || options.frequencies > 20)
+    throw Error("network.frequencies", fmt::format("{}: 0 to 20 is meant", options.frequencies));
   return std::make_shared<Mlp>(options, shape, heads);
 }
 

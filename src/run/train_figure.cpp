@@ -100,7 +100,7 @@ void write_preview(const fs::path& run, int64_t step, const LoadedPrior& model, 
   SampleConfig config;
   config.seed = seed;
   config.sampler.steps = 18;
-  config.count = is_picture(shape_of(model)) ? 8 : 2000;
+  config.count = is_picture(shape_of(model)) ? 8 : 500;
   if (model.classes > 0) {
     for (int64_t k = 0; k < std::min(model.classes, config.count); ++k) config.labels.push_back(k);
   }

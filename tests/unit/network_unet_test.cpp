@@ -38,6 +38,7 @@ INSTANTIATE_TEST_SUITE_P(
               UNetOptions{.channels = 8, .multipliers = {1, 1}, .blocks = 1, .attention = {3}, .patch = 2}},
         Named{"Mlp", {5}, MlpOptions{.width = 16, .depth = 2}},
         Named{"MlpOfImages", {2, 3, 2}, MlpOptions{.width = 7, .depth = 1}},
+        Named{"MlpOfFrequencies", {3}, MlpOptions{.width = 16, .depth = 1, .frequencies = 4}},
         Named{"Dit", {1, 8, 8}, DitOptions{.patch = 2, .width = 16, .depth = 2, .heads = 2}},
         Named{"DitNonSquareColour", {3, 4, 6}, DitOptions{.patch = 1, .width = 12, .depth = 1, .heads = 3}},
         Named{"DitOfOneToken", {2, 2, 2}, DitOptions{.patch = 2, .width = 8, .depth = 1, .heads = 1}}),
@@ -167,6 +168,7 @@ TEST(UNet, BadOptionsAreNamed) {
 TEST(Mlp, BadOptionsAreNamed) {
   expect_error([] { make_network(MlpOptions{.width = 0}, Shape{3}); }, {"network.width", "0"});
   expect_error([] { make_network(MlpOptions{.depth = 0}, Shape{3}); }, {"network.depth", "0"});
+  expect_error([] { make_network(MlpOptions{.frequencies = 21}, Shape{3}); }, {"network.frequencies", "21"});
 }
 
 TEST(Weights, AreNamedArraysInOrder) {
