@@ -6,6 +6,8 @@
 #include "tweedie/operator_check.h"
 #include "tweedie/sensing.h"
 
+#include "check_tensor.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -13,10 +15,6 @@
 
 namespace tweedie {
 namespace {
-
-Tensor normal(const Shape& shape, uint64_t id) {
-  return Noise(1).stream(id).normal(shape, at::kDouble);
-}
 
 TEST(Transforms, AreTheirMatrices) {
   for (const int64_t n : {1, 2, 3, 8, 15, 16, 29}) {

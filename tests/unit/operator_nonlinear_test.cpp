@@ -2,9 +2,12 @@
 
 #include "core/rows.h"
 #include "core/shape.h"
+#include "support/named_operator.h"
 #include "tweedie/image_operators.h"
 #include "tweedie/nonlinear_operators.h"
 #include "tweedie/operator_check.h"
+
+#include "check_tensor.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -14,18 +17,7 @@
 namespace tweedie {
 namespace {
 
-Tensor normal(const Shape& shape, uint64_t id, at::ScalarType dtype = at::kDouble) {
-  return Noise(1).stream(id).normal(shape, dtype);
-}
-
-struct Case {
-  std::string name;
-  std::function<ForwardOperatorPtr()> make;
-};
-
-void PrintTo(const Case& c, std::ostream* out) {
-  *out << c.name;
-}
+using Case = NamedOperator<ForwardOperatorPtr>;
 
 PhaseRetrieval coded(CodedMask mask, bool complex, int64_t height, int64_t width) {
   PhaseRetrieval settings{.oversampling = 1.5, .complex = complex};

@@ -3,15 +3,13 @@
 #include "core/shape.h"
 #include "tweedie/operators.h"
 
+#include "check_tensor.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 namespace tweedie {
 namespace {
-
-Tensor normal(const Shape& shape, uint64_t id) {
-  return Noise(1).stream(id).normal(shape, at::kDouble);
-}
 
 // y[i] = sum_j kernel[j] x[i + c - j], c = floor(size / 2)
 Tensor convolve(const Tensor& x, const Tensor& kernel, Boundary boundary) {
