@@ -62,6 +62,22 @@ Tensor truths(const MeasureConfig& config, const RunContext& context) {
   return from_prior(config, context);
 }
 
+// What the noise is of is part of the measurement too, and moves with its folder.
+void keep_noise_files(NoiseOptions& noise, const RunFolder& folder) {
+  const auto keep = [&](std::filesystem::path& file, const char* name) {
+    if (file.empty()) return;
+    write_npy(folder.path(name), read_array(file));
+    file = name;
+  };
+  std::visit(
+      [&](auto& o) {
+        if constexpr (requires { o.std_file; }) keep(o.std_file, "noise_std.npy");
+        if constexpr (requires { o.covariance; }) keep(o.covariance, "noise_covariance.npy");
+        if constexpr (requires { o.background_file; }) keep(o.background_file, "noise_background.npy");
+      },
+      noise);
+}
+
 }  // namespace
 
 Summary measure(const MeasureConfig& config, const RunContext& context) {
@@ -94,6 +110,7 @@ Summary measure(const MeasureConfig& config, const RunContext& context) {
     sampled->sampling.pattern = SamplingPattern::full;
     sampled->mask = "mask.npy";
   }
+  keep_noise_files(resolved.measurement.noise, folder);
   write_npy(folder.path("x.npy"), x);
   write_npy(folder.path("y.npy"), as_in_files(y, *forward));
   write_atomically(folder.path("run.toml"), provenance("measure") + write_fields(resolved));

@@ -59,8 +59,12 @@ class NoiseModels(Scene):
         self.assertRegex(self.tweedie("diagnose", "wrong", status=1).stdout, "fail +data-consistency")
 
     def test_covariance_keeps_the_evidence(self):
-        for name, given in (("covariance", {"covariance": "noise_covariance.npy"}), ("entries", {"std_file": "noise_std.npy"})):
-            self.tweedie("measure", "measure.toml", *noise(kind="gaussian", **given), "--out", name)
+        for name, key in (("covariance", "covariance"), ("entries", "std_file")):
+            # The run keeps a copy of what its noise is of.
+            file = {"covariance": "noise_covariance.npy", "std_file": "noise_std.npy"}[key]
+            (self.folder / "gone.npy").write_bytes((self.folder / file).read_bytes())
+            self.tweedie("measure", "measure.toml", *noise(kind="gaussian", **{key: "gone.npy"}), "--out", name)
+            (self.folder / "gone.npy").unlink()
             run = ["--set", f"measurement.run={name}"]
             self.tweedie("infer", "infer.toml", *run, *method("exact"), "--out", name + "-exact")
             self.tweedie("infer", "infer.toml", *run, *method("mcgdiff", draws=512), "--out", name + "-mcgdiff")
