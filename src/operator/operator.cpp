@@ -24,17 +24,19 @@ ConjugateGradientOptions for_solves(const Tensor& b) {
   return {.max_iterations = 10'000, .tolerance = b.scalar_type() == at::kDouble ? 1e-10 : 1e-6};
 }
 
-// The largest eigenvalue of the symmetric tridiagonal matrix, and the last entry of its unit eigenvector.
-std::pair<double, double> top_eigenpair(const std::vector<double>& diagonal,
-                                        const std::vector<double>& beside) {
+// Of the symmetric tridiagonal matrix: the largest eigenvalue, the one below it, and the last entry of the
+// first one's unit eigenvector.
+struct TopRitz {
+  double theta, below, last;
+};
+TopRitz top_ritz(const std::vector<double>& diagonal, const std::vector<double>& beside) {
   const auto n = static_cast<int64_t>(diagonal.size());
-  Tensor t = at::zeros({n, n}, at::kDouble);
-  for (int64_t i = 0; i < n; ++i) {
-    t[i][i] = diagonal[i];
-    if (i > 0) t[i][i - 1] = t[i - 1][i] = beside[i - 1];
-  }
+  const auto tensor = [](const std::vector<double>& x) { return at::tensor(x, at::kDouble); };
+  Tensor t = at::diag(tensor(diagonal));
+  if (n > 1) t.diagonal(-1).copy_(tensor({beside.begin(), beside.begin() + (n - 1)}));
   const auto [values, vectors] = at::linalg_eigh(t, "L");
-  return {values[n - 1].item<double>(), vectors[n - 1][n - 1].item<double>()};
+  return {values[n - 1].item<double>(), n > 1 ? values[n - 2].item<double>() : 0,
+          vectors[n - 1][n - 1].item<double>()};
 }
 
 }  // namespace
@@ -131,7 +133,8 @@ Svd svd_of(const LinearOperator& a) {
 
 // Lanczos on A^T A or A A^T, whichever is smaller. Without reorthogonalisation, which the top of the spectrum
 // doesn't need (Paige 1971): only copies of converged eigenvalues appear. With theta the largest Ritz value
-// and beta |s_k| the residual of its vector, an eigenvalue lies within beta |s_k| of theta.
+// and r = beta |s_k| the residual of its vector, an eigenvalue lies within r of theta, and within r^2 / gap
+// where the others are gap away (Kato 1949, Temple 1928), as the Ritz value below it says.
 double LinearOperator::norm() const {
   constexpr double tolerance = 1e-6;
   constexpr int64_t limit = 1000;
@@ -149,9 +152,11 @@ double LinearOperator::norm() const {
     beta = std::sqrt(row_dot(w, w).item<double>());
     diagonal.push_back(alpha);
     if (k % 8 == 0 || beta <= 1e-12 * std::abs(alpha)) {
-      double last = 0;
-      std::tie(theta, last) = top_eigenpair(diagonal, beside);
-      if (beta * std::abs(last) <= tolerance * theta || beta == 0) break;
+      const TopRitz top = top_ritz(diagonal, beside);
+      theta = top.theta;
+      const double residual = beta * std::abs(top.last), gap = theta - top.below;
+      const double error = gap > residual ? residual * residual / gap : residual;
+      if (error <= tolerance * theta || beta == 0) break;
     }
     beside.push_back(beta);
     previous = v;
