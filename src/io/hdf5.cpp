@@ -47,7 +47,8 @@ ArrayData read_hdf5(const std::filesystem::path& path, const std::string& inside
       {.memory = (uint64_t{1} << 30) + 4 * size, .seconds = 10 + size / (10 << 20)},
       [&](IsolatedReply& reply) { read_in_child(library, path, size, inside, reply); },
       [&](const IsolatedReply& reply) {
-        const auto found = nlohmann::json::parse(reply.text());
+        const auto found = nlohmann::json::parse(reply.text(), nullptr, /*allow_exceptions=*/false);
+        if (found.is_discarded()) throw Error(place, "is damaged: what it says of itself can't be read");
         ArrayMeta& meta = result.meta;
         meta.format = found.at("ismrmrd") ? FileFormat::ismrmrd : FileFormat::hdf5;
         meta.dtype = found.at("dtype");

@@ -199,7 +199,8 @@ void read_hdf5_dataset(const Hdf5File& file, const std::string& inside, Isolated
         "holds no numbers that are read; integers to 64 bits (no uint64), floats, and complex numbers "
         "as pairs (r, i) are");
   }
-  Shape shape = shape_of(h, space);
+  const Shape stored = shape_of(h, space);
+  Shape shape = stored;
   require_stored(h, dataset, shape, h.H5Tget_size(type));
   hid_t of_memory = H5S_ALL, of_file = H5S_ALL;
   if (item.index) {
@@ -219,7 +220,7 @@ void read_hdf5_dataset(const Hdf5File& file, const std::string& inside, Isolated
   uint8_t* to = reply.set_size(bytes);
   if (bytes > 0 && h.H5Dread(dataset, memory->id, of_memory, of_file, H5P_DEFAULT, to) < 0)
     throw Error("hdf5", "can't be read: damaged, cut short, or packed in a way that libhdf5 lacks");
-  const auto image = ismrmrd_image_of(file, item.name);
+  const auto image = ismrmrd_image_of(file, item.name, stored, item.index);
   const std::string header = read_hdf5_text_of(file, image ? "dataset/xml" : "ismrmrd_header");
   std::string units = attribute(h, dataset, "units");
   if (units.empty()) units = attribute(h, dataset, "unit");

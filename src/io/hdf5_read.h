@@ -33,14 +33,17 @@ struct IsmrmrdImage {
   std::vector<double> spacing;  // (y, x) or (z, y, x) in mm
   std::vector<double> affine;
 };
-// Of the data set "group/data" with its header beside it; nothing where that is no image of ISMRMRD.
-std::optional<IsmrmrdImage> ismrmrd_image_of(const Hdf5File& file, const std::string& dataset);
+// Of the data set "group/data" of this shape, or its element `index`, with its header beside it; nothing
+// where that is no image of ISMRMRD.
+std::optional<IsmrmrdImage> ismrmrd_image_of(const Hdf5File& file, const std::string& dataset,
+                                             const Shape& shape, std::optional<int64_t> index);
 
 // The members position, read_dir, phase_dir and slice_dir of a compound, an IsmrmrdGeometry at the offset
 void insert_ismrmrd_geometry(const Hdf5& h, hid_t compound, size_t offset);
 
-// mm along (..., y, x) of the reconstruction that an ISMRMRD header in XML speaks of, empty where it doesn't
-std::vector<double> spacing_of_ismrmrd(const std::string& xml);
+// mm along (..., y, x) of the reconstruction, or of "encodedSpace", that an ISMRMRD header in XML speaks of;
+// empty where it doesn't
+std::vector<double> spacing_of_ismrmrd(const std::string& xml, const char* space = "reconSpace");
 // How many slices and planes (z) the header speaks of; a file need not say how many slices.
 std::optional<int64_t> ismrmrd_slices(const std::string& xml);
 int64_t ismrmrd_planes(const std::string& xml);

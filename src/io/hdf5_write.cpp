@@ -60,13 +60,10 @@ void write_dataset(const Hdf5& h, hid_t file, const Shape& shape, const StoredNu
     const Hdf5Id dataset(
         h, check(h.H5Dcreate2(file, name.c_str(), type, space, H5P_DEFAULT, timeless, H5P_DEFAULT)));
     check(h.H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers.bytes.data()));
-    if (!meta.units.empty()) {
-      const Hdf5Id text = text_type(h, meta.units);
-      const Hdf5Id units(h, check(h.H5Acreate2(dataset, "units", text, scalar, H5P_DEFAULT, H5P_DEFAULT)));
-      check(h.H5Awrite(units, text, meta.units.data()));
-    }
   }
-  if (meta.format == FileFormat::hdf5 && !meta.header.empty()) {
+  if (!meta.units.empty()) write_hdf5_units(h, file, name, meta.units);
+  const bool has_header = meta.format == FileFormat::hdf5 || meta.format == FileFormat::ismrmrd;
+  if (has_header && !meta.header.empty()) {
     const Hdf5Id text = text_type(h, meta.header);
     const Hdf5Id header(
         h, check(h.H5Dcreate2(file, "ismrmrd_header", text, scalar, H5P_DEFAULT, timeless, H5P_DEFAULT)));
@@ -85,6 +82,13 @@ Hdf5Id timeless_dataset(const Hdf5& h) {
   Hdf5Id result(h, check_hdf5(h.H5Pcreate(h.property("DATASET_CREATE"))));
   check_hdf5(h.H5Pset_obj_track_times(result, false));
   return result;
+}
+
+void write_hdf5_units(const Hdf5& h, hid_t file, const std::string& dataset, const std::string& units) {
+  const Hdf5Id to(h, check_hdf5(h.H5Dopen2(file, dataset.c_str(), H5P_DEFAULT)));
+  const Hdf5Id text = text_type(h, units), scalar(h, check_hdf5(h.H5Screate(H5S_SCALAR)));
+  const Hdf5Id id(h, check_hdf5(h.H5Acreate2(to, "units", text, scalar, H5P_DEFAULT, H5P_DEFAULT)));
+  check_hdf5(h.H5Awrite(id, text, units.data()));
 }
 
 Hdf5Id hdf5_type(const Hdf5& h, const NumberType& type, const std::array<const char*, 2>& parts) {

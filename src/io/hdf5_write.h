@@ -12,6 +12,8 @@ namespace tweedie {
 hid_t check_hdf5(hid_t status);
 // Properties of a data set without the time: equal contents are equal files.
 Hdf5Id timeless_dataset(const Hdf5& h);
+// The attribute "units" of a data set; units: not empty
+void write_hdf5_units(const Hdf5& h, hid_t file, const std::string& dataset, const std::string& units);
 // parts: what the real and the imaginary part of a complex number are called
 Hdf5Id hdf5_type(const Hdf5& h, const NumberType& type, const std::array<const char*, 2>& parts);
 

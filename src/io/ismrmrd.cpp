@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cmath>
 #include <complex>
+#include <map>
 
 namespace tweedie {
 
@@ -81,7 +82,7 @@ std::optional<int64_t> whole_in(const std::string& xml, const std::vector<std::s
 struct Grid {
   int64_t slices = 1, repetitions = 1, coils = 0, nz = 1, ny = 0, nx = 0;
   int64_t shift_z = 0, shift_y = 0;
-  std::optional<IsmrmrdGeometry> first, last;  // of the first and the last slice
+  std::map<int64_t, IsmrmrdGeometry> places;  // of the slices, by their first line
 
   int64_t lines() const { return slices * repetitions * nz * ny; }
   // Place of the line of these counters in (slices, repetitions, kz, ky)
@@ -163,8 +164,7 @@ Grid measure(const Hdf5File& file, const std::string& xml) {
       throw Error("hdf5", fmt::format("acquisitions of {} and of {} channels", grid.coils, head.channels));
     if (a.data.len != size_t{2} * head.samples * head.channels)
       throw Error("hdf5", "an acquisition whose numbers are not 2 x samples x channels");
-    if (!grid.first || head.idx.slice == 0) grid.first = head.geometry;
-    if (!grid.last || head.idx.slice + 1 >= grid.slices) grid.last = head.geometry;
+    grid.places.try_emplace(head.idx.slice, head.geometry);
     grid.slices = std::max<int64_t>(grid.slices, head.idx.slice + 1);
     grid.repetitions = std::max<int64_t>(grid.repetitions, head.idx.repetition + 1);
     contrasts = std::max<int64_t>({contrasts, head.idx.contrast, head.idx.phase, head.idx.set});
@@ -186,18 +186,17 @@ std::vector<double> affine_of_grid(const Grid& grid, const std::string& xml) {
     if (!(field > 0 && std::isfinite(field))) return {};
     spacing[axis] = field / static_cast<double>(size[axis]);
   }
-  if (grid.slices > 1 && grid.slices != ismrmrd_slices(xml))
-    return {};            // a writer couldn't tell which is which
-  if (grid.slices > 1) {  // from the middle of a slice to that of the next one
-    double square = 0;
-    for (size_t i = 0; i < 3; ++i) {
-      const double step =
-          static_cast<double>(grid.last->position[i]) - static_cast<double>(grid.first->position[i]);
-      square += step * step;
-    }
-    if (square > 0) spacing[2] = std::sqrt(square) / static_cast<double>(grid.slices - 1);
+  if (static_cast<int64_t>(grid.places.size()) != grid.slices) return {};
+  if (grid.slices > 1) {
+    // Without a count in the header a writer couldn't tell which image is of which slice.
+    if (grid.slices != ismrmrd_slices(xml)) return {};
+    std::vector<IsmrmrdGeometry> places;
+    for (const auto& [slice, place] : grid.places) places.push_back(place);
+    const auto step = slice_step(places);
+    if (!step) return {};
+    spacing[2] = *step;
   }
-  return affine_of(*grid.first, size, spacing);
+  return affine_of(grid.places.begin()->second, size, spacing);
 }
 
 void add_line(const Grid& grid, const Acquisition& a, std::complex<float>* kspace, int64_t line) {
@@ -257,11 +256,11 @@ int64_t ismrmrd_planes(const std::string& xml) {
   return whole_in(xml, {"encoding", "encodedSpace", "matrixSize", "z"}).value_or(1);
 }
 
-std::vector<double> spacing_of_ismrmrd(const std::string& xml) {
+std::vector<double> spacing_of_ismrmrd(const std::string& xml, const char* space) {
   std::vector<double> result;
   for (const char* axis : {"y", "x"}) {
-    const auto size = whole_in(xml, {"encoding", "reconSpace", "matrixSize", axis});
-    const std::string text = inside_tags(xml, {"encoding", "reconSpace", "fieldOfView_mm", axis});
+    const auto size = whole_in(xml, {"encoding", space, "matrixSize", axis});
+    const std::string text = inside_tags(xml, {"encoding", space, "fieldOfView_mm", axis});
     double field = 0;
     std::from_chars(text.data(), text.data() + text.size(), field);
     if (!size || *size < 1 || !(field > 0 && std::isfinite(field))) return {};
@@ -316,7 +315,7 @@ void read_ismrmrd(const Hdf5File& file, bool mask, IsolatedReply& reply) {
       {"dtype", mask ? "uint8" : "complex64"},
       {"shape", shape},
       {"units", ""},
-      {"spacing", spacing_of_ismrmrd(xml)},
+      {"spacing", spacing_of_ismrmrd(xml, "encodedSpace")},
       {"affine", affine_of_grid(grid, xml)},
       {"header",
        xml}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));

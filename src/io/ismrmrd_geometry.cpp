@@ -1,5 +1,6 @@
 #include "io/ismrmrd_geometry.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace tweedie {
@@ -36,7 +37,22 @@ std::vector<double> affine_of(const IsmrmrdGeometry& g, const std::array<int64_t
     }
     affine[4 * row + 3] = ras_of_lps[row] * offset;
   }
+  if (!std::all_of(affine.begin(), affine.end(), [](double v) { return std::isfinite(v); })) return {};
   return affine;
+}
+
+std::optional<double> slice_step(const std::vector<IsmrmrdGeometry>& places) {
+  std::optional<double> result;
+  for (size_t i = 0; i + 1 < places.size(); ++i) {
+    std::array<float, 3> step{};
+    for (size_t k = 0; k < 3; ++k) step[k] = places[i + 1].position[k] - places[i].position[k];
+    const double along = dot(step, places[0].slice), length = std::sqrt(dot(step, step));
+    const double allowed = 1e-3 + 1e-3 * length;  // mm
+    if (!(length > 0 && length - std::abs(along) <= allowed)) return std::nullopt;
+    if (result && !(std::abs(along - *result) <= allowed)) return std::nullopt;
+    if (!result) result = along;
+  }
+  return result;
 }
 
 std::optional<PlacedGeometry> geometry_of(const std::vector<double>& affine,

@@ -45,9 +45,10 @@ Hdf5Id ismrmrd_image_head_type(const Hdf5& h) {
   return head;
 }
 
-std::optional<IsmrmrdImage> ismrmrd_image_of(const Hdf5File& file, const std::string& dataset) {
+std::optional<IsmrmrdImage> ismrmrd_image_of(const Hdf5File& file, const std::string& dataset,
+                                             const Shape& shape, std::optional<int64_t> index) {
   const Hdf5& h = file.api;
-  if (!dataset.ends_with("/data")) return std::nullopt;
+  if (!dataset.ends_with("/data") || shape.size() != 5) return std::nullopt;
   const std::string name = dataset.substr(0, dataset.size() - 4) + "header";
   if (h.H5Lexists(file.id, name.c_str(), H5P_DEFAULT) <= 0) return std::nullopt;
   const Hdf5Id header(h, h.H5Dopen2(file.id, name.c_str(), H5P_DEFAULT));
@@ -56,30 +57,31 @@ std::optional<IsmrmrdImage> ismrmrd_image_of(const Hdf5File& file, const std::st
   if (!type.ok() || h.H5Tget_class(type) != H5T_COMPOUND || h.H5Tget_member_index(type, "matrix_size") < 0)
     return std::nullopt;
   const hssize_t count = h.H5Sget_simple_extent_npoints(space);
-  if (count < 1 || count > 65535) return std::nullopt;
+  if (count != shape[0] || count < 1 || count > 65535) return IsmrmrdImage{};
   std::vector<IsmrmrdImageHead> heads(static_cast<size_t>(count));
   if (h.H5Dread(header, ismrmrd_image_head_type(h), H5S_ALL, H5S_ALL, H5P_DEFAULT, heads.data()) < 0)
-    return std::nullopt;
-  const IsmrmrdImageHead& first = heads.front();
-  std::array<int64_t, 3> size{};
+    return IsmrmrdImage{};
+  const std::array<int64_t, 3> size{shape[4], shape[3], shape[2]};
   std::array<double, 3> spacing{};
+  const IsmrmrdImageHead& first = heads[static_cast<size_t>(index.value_or(0))];
   for (size_t axis = 0; axis < 3; ++axis) {
-    size[axis] = first.size[axis];
-    spacing[axis] = static_cast<double>(first.field[axis]) / std::max<double>(1, first.size[axis]);
+    if (first.size[axis] != size[axis]) return IsmrmrdImage{};
+    spacing[axis] = static_cast<double>(first.field[axis]) / static_cast<double>(size[axis]);
     const bool known = spacing[axis] > 0 && std::isfinite(spacing[axis]);
     if (!known && axis < 2) return IsmrmrdImage{};
     if (!known) return IsmrmrdImage{.spacing = {spacing[1], spacing[0]}, .affine = {}};
   }
-  for (const IsmrmrdImageHead& next : heads) {  // from a slice to the next one
-    if (next.slice != first.slice + 1) continue;
-    double square = 0;
-    for (size_t i = 0; i < 3; ++i)
-      square += std::pow(static_cast<double>(next.geometry.position[i] - first.geometry.position[i]), 2);
-    if (square > 0) spacing[2] = std::sqrt(square);
-    break;
+  IsmrmrdImage result{.spacing = {spacing[1], spacing[0]}, .affine = {}};
+  std::vector<IsmrmrdGeometry> places;  // of the slices 0, 1, .. that images begin with
+  while (!index && places.size() < heads.size() && heads[places.size()].slice == places.size())
+    places.push_back(heads[places.size()].geometry);
+  if (places.size() > 1) {
+    const auto step = slice_step(places);
+    if (!step) return result;
+    spacing[2] = *step;
   }
-  return IsmrmrdImage{.spacing = {spacing[1], spacing[0]},
-                      .affine = affine_of(first.geometry, size, spacing)};
+  result.affine = affine_of(first.geometry, size, spacing);
+  return result;
 }
 
 }  // namespace tweedie

@@ -24,7 +24,8 @@ uint16_t data_type_of(const NumberType& type) {
 // An array (..., y, x) as images: (count, 1, z, y, x)
 struct Images {
   int64_t count = 1, z = 1, y = 1, x = 1;
-  int64_t slices = 1;  // image i is of slice i mod slices
+  int64_t slices = 1;   // image i is of slice i mod slices
+  bool placed = false;  // whether that is known
 };
 
 Images images_of(at::IntArrayRef shape, const std::string& xml) {
@@ -32,9 +33,12 @@ Images images_of(at::IntArrayRef shape, const std::string& xml) {
   const size_t axes = shape.size();
   result.x = shape[axes - 1];
   result.y = shape[axes - 2];
-  const int64_t third = axes > 2 ? shape[axes - 3] : 1;
-  if (third > 1 && third == ismrmrd_slices(xml).value_or(1)) result.slices = third;
-  if (third > 1 && result.slices == 1 && third == ismrmrd_planes(xml)) result.z = third;
+  int64_t third = 1;  // the axis before these, but for those of 1
+  for (size_t axis = axes - 2; axis-- > 0 && third == 1;) third = shape[axis];
+  const int64_t slices = ismrmrd_slices(xml).value_or(1), planes = ismrmrd_planes(xml);
+  if (slices > 1 && third == slices) result.slices = slices;
+  if (slices == 1 && planes > 1 && third == planes) result.z = planes;
+  result.placed = result.slices == slices && result.z == planes;
   result.count = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()) /
                  (result.z * result.y * result.x);
   return result;
@@ -57,7 +61,8 @@ std::vector<IsmrmrdImageHead> heads_of(const Images& images, const Shape& shape,
                                        const ArrayMeta& meta, size_t attributes) {
   std::vector<IsmrmrdImageHead> heads(static_cast<size_t>(images.count));
   const bool placed = on_grid_of(meta, shape);
-  const auto place = placed ? geometry_of(meta.affine, {images.x, images.y, images.z}) : std::nullopt;
+  const auto place =
+      placed && images.placed ? geometry_of(meta.affine, {images.x, images.y, images.z}) : std::nullopt;
   for (int64_t i = 0; i < images.count; ++i) {
     IsmrmrdImageHead& head = heads[static_cast<size_t>(i)];
     head.data_type = data_type_of(type);
@@ -116,6 +121,7 @@ void write_ismrmrd_image(const Hdf5& h, hid_t file, const Shape& shape, const St
         {count, 1, static_cast<hsize_t>(images.z), static_cast<hsize_t>(images.y),
          static_cast<hsize_t>(images.x)},
         numbers.bytes.data());
+  if (!meta.units.empty()) write_hdf5_units(h, file, group + "/data", meta.units);
   write(group + "/header", head, {count},
         heads_of(images, shape, *numbers.type, meta, attributes.size()).data());
   const std::vector<const char*> texts(count, attributes.c_str());

@@ -65,8 +65,9 @@ inline void fields(FieldVisitor& visit, UNetOptions& o) {
 inline void fields(FieldVisitor& visit, MlpOptions& o) {
   visit(o.width, {"width", "of each layer", {.min = 1, .max = 65536}});
   visit(o.depth, {"depth", "residual layers", {.min = 1, .max = 1024}});
-  visit(o.frequencies,
-        {"frequencies", "K: inputs sin and cos of 1, 2, .. 2^(K - 1) times x", {.min = 0, .max = 20}});
+  visit(
+      o.frequencies,
+      {"frequencies", "K: sin and cos of 1, 2, .. 2^(K - 1) times the scaled input", {.min = 0, .max = 20}});
 }
 inline void fields(FieldVisitor& visit, DitOptions& o) {
   visit(o.patch, {"patch", "a token is a square of patch x patch pixels", {.min = 1, .max = 64}});

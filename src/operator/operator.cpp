@@ -134,7 +134,8 @@ Svd svd_of(const LinearOperator& a) {
 // Lanczos on A^T A or A A^T, whichever is smaller. Without reorthogonalisation, which the top of the spectrum
 // doesn't need (Paige 1971): only copies of converged eigenvalues appear. With theta the largest Ritz value
 // and r = beta |s_k| the residual of its vector, an eigenvalue lies within r of theta, and within r^2 / gap
-// where the others are gap away (Kato 1949, Temple 1928), as the Ritz value below it says.
+// where the others are gap away (Kato 1949, Temple 1928). The Ritz value below it says so too early where two
+// eigenvalues are close: theta has to have stood still as well.
 double LinearOperator::norm() const {
   constexpr double tolerance = 1e-6;
   constexpr int64_t limit = 1000;
@@ -153,10 +154,11 @@ double LinearOperator::norm() const {
     diagonal.push_back(alpha);
     if (k % 8 == 0 || beta <= 1e-12 * std::abs(alpha)) {
       const TopRitz top = top_ritz(diagonal, beside);
+      const double moved = std::abs(top.theta - theta);
       theta = top.theta;
       const double residual = beta * std::abs(top.last), gap = theta - top.below;
       const double error = gap > residual ? residual * residual / gap : residual;
-      if (error <= tolerance * theta || beta == 0) break;
+      if (std::max(error, moved) <= tolerance * theta || beta == 0 || beta <= 1e-12 * std::abs(alpha)) break;
     }
     beside.push_back(beta);
     previous = v;

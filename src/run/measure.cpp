@@ -66,7 +66,7 @@ Tensor truths(const MeasureConfig& config, const RunContext& context) {
 void keep_noise_files(NoiseOptions& noise, const RunFolder& folder) {
   const auto keep = [&](std::filesystem::path& file, const char* name) {
     if (file.empty()) return;
-    write_npy(folder.path(name), read_array(file));
+    write_npy(folder.path(name), read_for_operator(file));
     file = name;
   };
   std::visit(

@@ -73,7 +73,7 @@ TEST(IoIsmrmrd, AcquisitionsBecomeKspace) {
   write_ismrmrd(file, ismrmrd_xml(6, 4, 2), acquisitions);
   const ArrayData data = read_array_data(file);
   EXPECT_EQ(data.meta.format, FileFormat::ismrmrd);
-  EXPECT_EQ(data.meta.spacing, (std::vector<double>{60, 40}));
+  EXPECT_EQ(data.meta.spacing, (std::vector<double>{75, 50}));  // 300 mm over the matrix of 6 x 4
   ASSERT_EQ(data.values.sizes(), at::IntArrayRef({2, 4, 6}));
   const Tensor re = at::real(data.values), im = at::imag(data.values);
   for (int c = 0; c < 2; ++c) {
@@ -101,13 +101,13 @@ TEST(IoIsmrmrd, CentresFallOnTheMiddle) {
 
 // Two slices 7 mm apart of a coronal scan: read to the patient's left, phase to the feet, slices to the back
 // (0, 1, 0) in LPS. Voxels of 300 / 6 and 300 / 4 mm.
-std::vector<TestAcquisition> coronal_slices() {
+std::vector<TestAcquisition> coronal_slices(float step = 7, int channels = 2) {
   std::vector<TestAcquisition> result;
   for (const int slice : {0, 1}) {
-    for (TestAcquisition a : lines(6, {0, 1, 2, 3})) {
+    for (TestAcquisition a : lines(6, {0, 1, 2, 3}, channels)) {
       a.slice = static_cast<uint16_t>(slice);
       a.position[0] = 10;
-      a.position[1] = static_cast<float>(20 + 7 * slice);
+      a.position[1] = 20 + step * static_cast<float>(slice);
       a.position[2] = 30;
       a.read[0] = 1;
       a.phase[2] = -1;
@@ -137,6 +137,7 @@ TEST(IoIsmrmrd, TheScannersFrameIsCarriedToTheImages) {
   EXPECT_TRUE(at::equal(back.values.view({5, 2, 4, 6}), images));
   EXPECT_EQ(back.meta.affine, affine);
   EXPECT_EQ(back.meta.header, scan.header);
+  EXPECT_EQ(back.meta.units, "a.u.");
   EXPECT_EQ(back.meta.spacing, (std::vector<double>{75, 50}));
 
   // An image of another grid keeps the header alone; what is no image is an array with it.
@@ -144,9 +145,32 @@ TEST(IoIsmrmrd, TheScannersFrameIsCarriedToTheImages) {
   EXPECT_TRUE(read_array_data(folder / "half.h5").meta.affine.empty());
   write_like((folder / "row.h5").string() + ":reconstruction", at::ones({3}), meta);
   EXPECT_EQ(read_array(folder / "row.h5").numel(), 3);
+  EXPECT_EQ(read_array_data(folder / "row.h5").meta.header, scan.header);
   // Where the header doesn't say how many slices there are, which image is where can't be told.
   write_ismrmrd(folder / "scan.h5", ismrmrd_xml(6, 4, 2), coronal_slices());
   EXPECT_TRUE(read_array_data(folder / "scan.h5").meta.affine.empty());
+}
+
+// Stacked against slice_dir, of one coil, as the second image says itself
+TEST(IoIsmrmrd, SlicesLieWhereTheirLinesSay) {
+  const TemporaryFolder folder;
+  for (const int channels : {1, 2}) {
+    write_ismrmrd(folder / "scan.h5", ismrmrd_xml(6, 4, 2, "cartesian", 2), coronal_slices(-9, channels));
+    const ArrayMeta scan = read_array_data(folder / "scan.h5").meta;
+    EXPECT_EQ(scan.affine, (std::vector<double>{-50, 0, 0, 140, 0, 0, 9, -20, 0, -75, 0, 180}));
+    write_like((folder / "mean.h5").string() + ":mean", normal({2, 1, 4, 6}, 3, at::kFloat), scan);
+    const std::string data = (folder / "mean.h5").string() + ":dataset/mean/data";
+    EXPECT_EQ(read_array_data(data).meta.affine, scan.affine);
+    const auto second = read_array_data(data + "[1]").meta.affine;
+    ASSERT_EQ(second.size(), 12U);
+    EXPECT_EQ(second[7], -11);  // 20 - 9 to the back
+  }
+  auto uneven = coronal_slices();
+  for (const float odd : {std::numeric_limits<float>::quiet_NaN(), 1e38F}) {
+    for (TestAcquisition& a : uneven) a.position[0] = a.slice == 1 ? odd : 10;
+    write_ismrmrd(folder / "scan.h5", ismrmrd_xml(6, 4, 2, "cartesian", 2), uneven);
+    EXPECT_TRUE(read_array_data(folder / "scan.h5").meta.affine.empty());
+  }
 }
 
 TEST(IoIsmrmrd, ComplexImagesAndMutantsOfThem) {

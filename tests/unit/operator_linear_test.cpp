@@ -233,6 +233,15 @@ TEST(Norm, OfACrowdedSpectrum) {
   EXPECT_NEAR(make_matrix({300}, at::diag(s))->norm(), 1, 1e-6);
 }
 
+// Two close eigenvalues far above the others, whose Ritz vectors take long to come apart
+TEST(Norm, OfAPairAtTheTop) {
+  const Tensor rest = at::linspace(0, 0.5, 300, at::kDouble);
+  for (const double second : {0.9998, 0.99998}) {
+    const Tensor squares = at::cat({at::tensor({1.0, second}, at::kDouble), rest});
+    EXPECT_NEAR(make_matrix({302}, at::diag(squares.sqrt()))->norm(), 1, 1e-6);
+  }
+}
+
 TEST(Compose, RefusesWhatDoesNotFit) {
   EXPECT_THROW(compose(make_identity({3}), make_identity({4})), Error);
   EXPECT_THROW(compose(nullptr, make_identity({4})), Error);
