@@ -191,15 +191,13 @@ Draws run_point_estimate(const PointRun& run, const PointSolve& solve) {
     answers[i] = solve(c);
     count.finish(done);
   };
-  if (cases == 1) {
-    Workers inside(threads);
-    Workers(1).for_each(1, [&](int64_t i) {
-      const UseWorkers share(inside);
-      one(i);
-    });
-  } else {
-    Workers(std::min(threads, cases)).for_each(cases, one);
-  }
+  // Cases side by side; the threads that are left over are shared out to the loops inside each.
+  const int64_t together = std::max<int64_t>(1, std::min(threads, cases));
+  Workers(together).for_each(cases, [&](int64_t i) {
+    Workers inside(threads / together);
+    const UseWorkers share(inside);
+    one(i);
+  });
 
   Draws result;
   std::vector<Tensor> x;
