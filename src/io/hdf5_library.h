@@ -50,11 +50,11 @@ class Hdf5 {
 // An identifier of the library's, given back in the end.
 class Hdf5Id {
  public:
-  Hdf5Id(const Hdf5& h, hid_t id) : library_(&h), id_(id) {}
-  Hdf5Id(Hdf5Id&& other) noexcept : library_(other.library_), id_(other.id_) { other.id_ = -1; }
+  Hdf5Id(const Hdf5& h, hid_t id) : api_(&h), id_(id) {}
+  Hdf5Id(Hdf5Id&& other) noexcept : api_(other.api_), id_(other.id_) { other.id_ = -1; }
   Hdf5Id& operator=(Hdf5Id&&) = delete;
   ~Hdf5Id() {
-    if (id_ >= 0) library_->H5Idec_ref(id_);
+    if (id_ >= 0) api_->H5Idec_ref(id_);
   }
   operator hid_t() const {
     return id_;
@@ -62,7 +62,7 @@ class Hdf5Id {
   bool ok() const { return id_ >= 0; }
 
  private:
-  const Hdf5* library_;
+  const Hdf5* api_;
   hid_t id_;
 };
 

@@ -24,26 +24,15 @@ namespace tweedie {
 
 namespace {
 
-class AugmentedLagrangian final : public PointEstimate {
+class AugmentedLagrangian final : public CasePointEstimate {
  public:
   AugmentedLagrangian(const AugmentedLagrangianOptions& options, DrawOptions draw)
-      : PointEstimate(draw), options_(options) {}
-
-  Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
-               const Observer& observer) const override {
-    const PointRun run{.method = AugmentedLagrangianOptions::kind,
-                       .problem = problem,
-                       .draws = draws,
-                       .noise = noise,
-                       .observer = observer,
-                       .options = draw_options_,
-                       .iterations = options_.rounds * options_.inner,
-                       .needs_prior = true};
-    return run_point_estimate(run, [&](const PointCase& c) { return solve(c); });
-  }
+      : CasePointEstimate(AugmentedLagrangianOptions::kind, options.rounds * options.inner, {.prior = true},
+                          draw),
+        options_(options) {}
 
  private:
-  PointAnswer solve(const PointCase& c) const {
+  PointAnswer solve(const PointCase& c) const override {
     Tensor x = c.prior->mean(at::zeros(c.prior_shape(), c.y.options()), 100 * options_.start);
     double norm2 = squared_norm(c, x), mu = options_.mu * norm2, lambda = 0;
     PointAnswer answer{.x = x};

@@ -14,25 +14,13 @@ namespace tweedie {
 
 namespace {
 
-class ConjugateGradients final : public PointEstimate {
+class ConjugateGradients final : public CasePointEstimate {
  public:
-  ConjugateGradients(const CgOptions& options, DrawOptions draw) : PointEstimate(draw), options_(options) {}
-
-  Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
-               const Observer& observer) const override {
-    const PointRun run{.method = CgOptions::kind,
-                       .problem = problem,
-                       .draws = draws,
-                       .noise = noise,
-                       .observer = observer,
-                       .options = draw_options_,
-                       .iterations = options_.iterations,
-                       .linear_only = true};
-    return run_point_estimate(run, [&](const PointCase& c) { return solve(c); });
-  }
+  ConjugateGradients(const CgOptions& options, DrawOptions draw)
+      : CasePointEstimate(CgOptions::kind, options.iterations, {.linear = true}, draw), options_(options) {}
 
  private:
-  PointAnswer solve(const PointCase& c) const {
+  PointAnswer solve(const PointCase& c) const override {
     const LinearOperator& a = *c.linear;
     const auto dtype = options_.arithmetic == CgOptions::Arithmetic::float64 ? at::kDouble : at::kFloat;
     const auto shifted = [&](const Tensor& x) {

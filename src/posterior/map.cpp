@@ -20,26 +20,14 @@ namespace tweedie {
 
 namespace {
 
-class Map final : public PointEstimate {
+class Map final : public CasePointEstimate {
  public:
-  Map(const MapOptions& options, DrawOptions draw) : PointEstimate(draw), options_(options) {}
-
-  Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
-               const Observer& observer) const override {
-    const PointRun run{.method = MapOptions::kind,
-                       .problem = problem,
-                       .draws = draws,
-                       .noise = noise,
-                       .observer = observer,
-                       .options = draw_options_,
-                       .iterations = options_.iterations,
-                       .needs_prior = true,
-                       .needs_noise = true};
-    return run_point_estimate(run, [&](const PointCase& c) { return solve(c); });
-  }
+  Map(const MapOptions& options, DrawOptions draw)
+      : CasePointEstimate(MapOptions::kind, options.iterations, {.prior = true, .noise = true}, draw),
+        options_(options) {}
 
  private:
-  PointAnswer solve(const PointCase& c) const {
+  PointAnswer solve(const PointCase& c) const override {
     const double per_variance = 1 / (c.noise_std * c.noise_std);
     Tensor x = c.prior->mean(at::zeros(c.prior_shape(), c.y.options()), 100 * options_.start), v = x;
     PointAnswer answer{.x = x};

@@ -19,27 +19,15 @@ namespace tweedie {
 
 namespace {
 
-class PlugAndPlay final : public PointEstimate {
+class PlugAndPlay final : public CasePointEstimate {
  public:
-  PlugAndPlay(const PnpOptions& options, DrawOptions draw) : PointEstimate(draw), options_(options) {}
-
-  Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
-               const Observer& observer) const override {
-    const PointRun run{.method = PnpOptions::kind,
-                       .problem = problem,
-                       .draws = draws,
-                       .noise = noise,
-                       .observer = observer,
-                       .options = draw_options_,
-                       .iterations = options_.iterations,
-                       .needs_prior = true,
-                       .needs_noise = true,
-                       .linear_only = true};
-    return run_point_estimate(run, [&](const PointCase& c) { return solve(c); });
-  }
+  PlugAndPlay(const PnpOptions& options, DrawOptions draw)
+      : CasePointEstimate(PnpOptions::kind, options.iterations,
+                          {.prior = true, .noise = true, .linear = true}, draw),
+        options_(options) {}
 
  private:
-  PointAnswer solve(const PointCase& c) const {
+  PointAnswer solve(const PointCase& c) const override {
     const bool admm = options_.splitting == PnpOptions::Splitting::admm;
     const Tensor b = c.linear->adjoint(c.y);
     const double first = options_.start.value_or(std::max(1.0, options_.level));

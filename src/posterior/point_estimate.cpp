@@ -212,4 +212,19 @@ Draws run_point_estimate(const PointRun& run, const PointSolve& solve) {
   return result;
 }
 
+Draws CasePointEstimate::sample(const Problem& problem, int64_t draws, const Noise& noise,
+                                const Observer& observer) const {
+  const PointRun run{.method = method_,
+                     .problem = problem,
+                     .draws = draws,
+                     .noise = noise,
+                     .observer = observer,
+                     .options = draw_options_,
+                     .iterations = iterations_,
+                     .needs_prior = needs_.prior,
+                     .needs_noise = needs_.noise,
+                     .linear_only = needs_.linear};
+  return run_point_estimate(run, [&](const PointCase& c) { return solve(c); });
+}
+
 }  // namespace tweedie

@@ -1,7 +1,7 @@
 #pragma once
-// What methods that give one answer for each case have in common: the run over the cases, each on one thread
-// from start to end, or one alone with its loops (core/workers.h) shared out among all threads; its progress,
-// and the record of how it converged.
+// What methods that give one answer for each case have in common: the run over the cases, side by side, with
+// threads left over shared out to the loops (core/workers.h) inside each; its progress, and the record of how
+// it converged.
 
 #include "posterior/guided_denoiser.h"
 #include "posterior/loop.h"
@@ -64,6 +64,26 @@ class PointEstimate : public PosteriorSampler {
 
  protected:
   DrawOptions draw_options_;
+};
+
+// One that looks at nothing but one case at a time
+struct PointNeeds {
+  bool prior = false, noise = false, linear = false;
+};
+class CasePointEstimate : public PointEstimate {
+ public:
+  Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
+               const Observer& observer) const final;
+
+ protected:
+  CasePointEstimate(const char* method, int64_t iterations, const PointNeeds& needs, DrawOptions options)
+      : PointEstimate(options), method_(method), iterations_(iterations), needs_(needs) {}
+  virtual PointAnswer solve(const PointCase& c) const = 0;
+
+ private:
+  const char* method_;
+  int64_t iterations_;
+  PointNeeds needs_;
 };
 
 // ||x||, a number, of all of x

@@ -23,26 +23,14 @@ namespace tweedie {
 
 namespace {
 
-class Red final : public PointEstimate {
+class Red final : public CasePointEstimate {
  public:
-  Red(const RedOptions& options, DrawOptions draw) : PointEstimate(draw), options_(options) {}
-
-  Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
-               const Observer& observer) const override {
-    const PointRun run{.method = RedOptions::kind,
-                       .problem = problem,
-                       .draws = draws,
-                       .noise = noise,
-                       .observer = observer,
-                       .options = draw_options_,
-                       .iterations = options_.iterations,
-                       .needs_prior = true,
-                       .needs_noise = true};
-    return run_point_estimate(run, [&](const PointCase& c) { return solve(c); });
-  }
+  Red(const RedOptions& options, DrawOptions draw)
+      : CasePointEstimate(RedOptions::kind, options.iterations, {.prior = true, .noise = true}, draw),
+        options_(options) {}
 
  private:
-  PointAnswer solve(const PointCase& c) const {
+  PointAnswer solve(const PointCase& c) const override {
     const double first = options_.start.value_or(std::max(1.0, options_.level));
     const Tensor b = c.linear != nullptr ? c.linear->adjoint(c.y) : Tensor();
     Tensor x = c.prior->mean(at::zeros(c.prior_shape(), c.y.options()), 100 * first);
