@@ -22,6 +22,8 @@ class ForwardOperator {
   Tensor vjp(const Tensor& x, const Tensor& v) const;
   // Whether vjp is that of another map, which stands in for one that has no useful derivative.
   virtual bool has_surrogate_derivative() const { return false; }
+  // Whether y is complex numbers, (..., 2), which files hold as such.
+  virtual bool measures_complex() const { return false; }
 
  protected:
   virtual Tensor do_apply(const Tensor& x) const = 0;
@@ -52,8 +54,11 @@ class LinearOperator : public ForwardOperator {
   // there is one, for which singular values below the rounding of y's dtype are zero; else as solve_normal
   // does it.
   Tensor pseudo_inverse(const Tensor& y) const;
-  // largest singular value, to 1e-6 relative; computed anew at each call
-  virtual double norm() const;
+  // Largest singular value, computed anew at each call. Where it has no closed form, the error of its square
+  // is tolerance times that square (0 < tolerance < 1); a step length needs no more than 1e-2.
+  double norm(double tolerance = 1e-6) const;
+  // The same by Lanczos iteration alone, from apply and adjoint
+  double norm_by_lanczos(double tolerance = 1e-6) const;
   // the decomposition, where the operator has a cheap one; svd_of computes it for others
   virtual std::optional<Svd> svd() const { return std::nullopt; }
   // A as a dense (m, d) float64 matrix over the flattened spaces; throws Error above `limit` entries
@@ -66,6 +71,7 @@ class LinearOperator : public ForwardOperator {
   virtual Tensor do_solve_normal(const Tensor& b, double lambda) const;
   virtual Tensor do_solve_gram(const Tensor& b, double lambda) const;
   virtual Tensor do_pseudo_inverse(const Tensor& y) const;
+  virtual double do_norm(double tolerance) const { return norm_by_lanczos(tolerance); }
 };
 
 // The operator's own decomposition, or one of its dense matrix, in which singular values that are zero to

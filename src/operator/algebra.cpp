@@ -89,10 +89,21 @@ std::vector<Shape> codomains(const Parts& parts) {
   return result;
 }
 
+template <class Parts>
+bool all_complex(const Parts& parts) {
+  return std::all_of(parts.begin(), parts.end(), [](const auto& a) { return a->measures_complex(); });
+}
+// Joined side by side; flattened, they are real numbers one after another.
+template <class Parts>
+bool joined_complex(const Parts& parts, const Shape& joined) {
+  return all_complex(parts) && joined.size() > 1 && joined.back() == 2;
+}
+
 class LinearSum final : public FixedShape {
  public:
   explicit LinearSum(Linears parts)
       : FixedShape(parts[0]->domain(), parts[0]->codomain()), parts_(std::move(parts)) {}
+  bool measures_complex() const override { return all_complex(parts_); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {
@@ -114,12 +125,7 @@ class LinearBlocks final : public FixedShape {
  public:
   explicit LinearBlocks(Linears parts)
       : FixedShape(joined_shape(domains(parts)), joined_shape(codomains(parts))), parts_(std::move(parts)) {}
-
-  double norm() const override {
-    double result = 0;
-    for (const auto& part : parts_) result = std::max(result, part->norm());
-    return result;
-  }
+  bool measures_complex() const override { return joined_complex(parts_, codomain()); }
 
   std::optional<Svd> svd() const override {
     const int64_t m = size_of(codomain()), d = size_of(domain());
@@ -137,6 +143,11 @@ class LinearBlocks final : public FixedShape {
   }
 
  protected:
+  double do_norm(double tolerance) const override {
+    double result = 0;
+    for (const auto& part : parts_) result = std::max(result, part->norm(tolerance));
+    return result;
+  }
   Tensor do_apply(const Tensor& x) const override {
     return each(x, domains(parts_), codomain(), [](const auto& a, const Tensor& v) { return a.apply(v); });
   }
@@ -171,7 +182,6 @@ class AdjointOperator final : public FixedShape {
  public:
   explicit AdjointOperator(LinearOperatorPtr a) : FixedShape(a->codomain(), a->domain()), a_(std::move(a)) {}
 
-  double norm() const override { return a_->norm(); }
   std::optional<Svd> svd() const override {
     auto f = a_->svd();
     if (f) std::swap(f->u, f->v);
@@ -179,6 +189,7 @@ class AdjointOperator final : public FixedShape {
   }
 
  protected:
+  double do_norm(double tolerance) const override { return a_->norm(tolerance); }
   Tensor do_apply(const Tensor& x) const override { return a_->adjoint(x); }
   Tensor do_adjoint(const Tensor& y) const override { return a_->apply(y); }
   Tensor do_solve_normal(const Tensor& b, double lambda) const override { return a_->solve_gram(b, lambda); }
@@ -210,6 +221,7 @@ class Composite : public ForwardOperator {
 class Chain final : public Composite {
  public:
   using Composite::Composite;
+  bool measures_complex() const override { return parts_.back()->measures_complex(); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {
@@ -229,6 +241,7 @@ class Chain final : public Composite {
 class Sum final : public Composite {
  public:
   using Composite::Composite;
+  bool measures_complex() const override { return all_complex(parts_); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {
@@ -264,6 +277,7 @@ class Stack final : public Composite {
 class Blocks final : public Composite {
  public:
   using Composite::Composite;
+  bool measures_complex() const override { return joined_complex(parts_, codomain()); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {
@@ -283,6 +297,7 @@ class Scaled final : public Composite {
  public:
   Scaled(const ForwardOperatorPtr& a, double factor)
       : Composite(a->domain(), a->codomain(), {a}), factor_(factor) {}
+  bool measures_complex() const override { return parts_[0]->measures_complex(); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override { return factor_ * parts_[0]->apply(x); }

@@ -43,12 +43,11 @@ class BlurOperator final : public FixedShape {
         grid_{grid_size(height_, kernel.size(0), boundary), grid_size(width_, kernel.size(1), boundary)},
         spectrum_(spectrum(kernel, grid_)) {}
 
-  double norm() const override {
-    if (boundary_ == Boundary::zero) return FixedShape::norm();
+ protected:
+  double do_norm(double tolerance) const override {
+    if (boundary_ == Boundary::zero) return FixedShape::do_norm(tolerance);
     return std::sqrt(power(at::zeros({1}, at::kDouble)).max().item<double>());
   }
-
- protected:
   Tensor do_apply(const Tensor& x) const override {
     const Tensor k = spectrum_.like(x);
     return filter(x, k[0], k[1]);

@@ -26,7 +26,6 @@ class ColourOperator final : public FixedShape {
     inverse_ = f_.v.mul(inverse(0)).matmul(f_.u.t());
   }
 
-  double norm() const override { return f_.s.numel() == 0 ? 0 : f_.s[0].item<double>(); }
   std::optional<Svd> svd() const override {
     const int64_t m = product(codomain()), d = product(domain()), pixels = d / domain()[0];
     if (m > svd_limit / d || f_.s.numel() == 0) return std::nullopt;
@@ -36,6 +35,9 @@ class ColourOperator final : public FixedShape {
   }
 
  protected:
+  double do_norm(double /*tolerance*/) const override {
+    return f_.s.numel() == 0 ? 0 : f_.s[0].item<double>();
+  }
   Tensor do_apply(const Tensor& x) const override { return mixed(x, matrix_); }
   Tensor do_adjoint(const Tensor& y) const override { return mixed(y, matrix_.t()); }
   Tensor do_solve_normal(const Tensor& b, double lambda) const override {

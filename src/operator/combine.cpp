@@ -19,6 +19,7 @@ class ComposedOperator final : public FixedShape {
  public:
   ComposedOperator(LinearOperatorPtr a, LinearOperatorPtr b)
       : FixedShape(b->domain(), a->codomain()), a_(std::move(a)), b_(std::move(b)) {}
+  bool measures_complex() const override { return a_->measures_complex(); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override { return a_->apply(b_->apply(x)); }
@@ -58,7 +59,7 @@ class ScaledOperator final : public FixedShape {
  public:
   ScaledOperator(LinearOperatorPtr a, double factor)
       : FixedShape(a->domain(), a->codomain()), a_(std::move(a)), factor_(factor) {}
-  double norm() const override { return std::abs(factor_) * a_->norm(); }
+  bool measures_complex() const override { return a_->measures_complex(); }
   std::optional<Svd> svd() const override {
     auto result = a_->svd();
     if (result) {
@@ -69,6 +70,7 @@ class ScaledOperator final : public FixedShape {
   }
 
  protected:
+  double do_norm(double tolerance) const override { return std::abs(factor_) * a_->norm(tolerance); }
   Tensor do_apply(const Tensor& x) const override { return factor_ * a_->apply(x); }
   Tensor do_adjoint(const Tensor& y) const override { return factor_ * a_->adjoint(y); }
   Tensor do_solve_normal(const Tensor& b, double lambda) const override {

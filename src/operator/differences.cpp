@@ -30,11 +30,10 @@ class DifferencesOperator final : public FixedShape {
   DifferencesOperator(const Shape& domain, Edge edge)
       : FixedShape(domain, with_axis(domain)), edge_(edge), eigenvalues_(all_eigenvalues(domain, edge)) {}
 
-  double norm() const override {
+ protected:
+  double do_norm(double /*tolerance*/) const override {
     return std::sqrt(eigenvalues_.as(at::kDouble, at::kCPU).max().item<double>());
   }
-
- protected:
   Tensor do_apply(const Tensor& x) const override {
     std::vector<Tensor> parts;
     if (is_image()) parts.push_back(difference(x, -2));

@@ -20,7 +20,6 @@ class DownsampleOperator final : public FixedShape {
  public:
   DownsampleOperator(const Shape& domain, int64_t factor)
       : FixedShape(domain, coarse(domain, factor)), factor_(factor) {}
-  double norm() const override { return 1.0 / static_cast<double>(factor_); }
   std::optional<Svd> svd() const override {
     const int64_t m = product(codomain()), d = product(domain());
     if (m > svd_limit / d) return std::nullopt;
@@ -29,6 +28,7 @@ class DownsampleOperator final : public FixedShape {
   }
 
  protected:
+  double do_norm(double /*tolerance*/) const override { return 1.0 / static_cast<double>(factor_); }
   Tensor do_apply(const Tensor& x) const override {
     return at::avg_pool2d(images(x, domain()), factor_, factor_).view(with_batch(x.size(0), codomain()));
   }

@@ -24,10 +24,10 @@ class FourierOperator final : public CartesianOperator {
         power_(k_space().power(options.complex)),
         opposite_(at::tensor(k_space().opposite(), at::kLong)) {}
 
-  double norm() const override { return std::sqrt(power().max().item<double>()); }
   std::optional<Svd> svd() const override;
 
  protected:
+  double do_norm(double /*tolerance*/) const override { return std::sqrt(power().max().item<double>()); }
   Tensor do_apply(const Tensor& x) const override {
     const Tensor from = x.cpu().contiguous();
     Tensor y = at::empty(with_batch(x.size(0), codomain()), from.options());

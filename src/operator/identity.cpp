@@ -11,7 +11,6 @@ namespace {
 class IdentityOperator final : public FixedShape {
  public:
   explicit IdentityOperator(const Shape& domain) : FixedShape(domain, domain) {}
-  double norm() const override { return 1; }
   std::optional<Svd> svd() const override {
     const int64_t d = product(domain());
     if (d > svd_limit / d) return std::nullopt;
@@ -20,6 +19,7 @@ class IdentityOperator final : public FixedShape {
   }
 
  protected:
+  double do_norm(double /*tolerance*/) const override { return 1; }
   Tensor do_apply(const Tensor& x) const override { return x; }
   Tensor do_adjoint(const Tensor& y) const override { return y; }
   Tensor do_solve_normal(const Tensor& b, double lambda) const override { return b / (1 + lambda); }

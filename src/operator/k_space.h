@@ -58,9 +58,10 @@ class KSpace {
 };
 
 // An operator whose measurement is part of a grid of k-space, which files may hold whole.
-class CartesianOperator : public FixedShape, public ComplexMeasured {
+class CartesianOperator : public FixedShape {
  public:
   CartesianOperator(const Shape& domain, const Shape& lead, const Tensor& keep, bool centred);
+  bool measures_complex() const final { return true; }
   const KSpace& k_space() const { return k_space_; }
   Shape grid() const;                         // (*lead, H, W, 2), of which the codomain is (*lead, m, 2)
   Tensor measured(const Tensor& grid) const;  // (B, *lead, H, W, 2) -> (B, *lead, m, 2)

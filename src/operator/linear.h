@@ -41,12 +41,6 @@ class FixedShape : public LinearOperator {
   Shape domain_, codomain_;
 };
 
-// Marks an operator whose codomain is complex numbers, (..., 2), which files hold as such.
-class ComplexMeasured {
- public:
-  virtual ~ComplexMeasured() = default;
-};
-
 // Decompositions that are known in closed form are written out, as dense matrices, up to this many entries.
 constexpr int64_t svd_limit = 4'000'000;
 // min(m, d) up to which a dense matrix is decomposed, in some seconds.

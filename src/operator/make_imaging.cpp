@@ -15,38 +15,6 @@ namespace tweedie {
 
 namespace {
 
-// A field that names a file: errors about `name` are about what that file holds.
-struct FromFile {
-  std::string name, field;
-  std::filesystem::path path;
-};
-
-// Runs `make`; an Error of the operators' own becomes one in the words of the config file: "sampling.centre"
-// is "measurement.operator.centre", and what a file holds is named with the file.
-template <class Make>
-auto in_config(Make make, const std::vector<FromFile>& files = {}) {
-  try {
-    return make();
-  } catch (const Error& e) {
-    const std::string name = e.place().substr(e.place().find('.') + 1);
-    const std::string what = std::string(e.what()).substr(e.place().size() + 2);
-    for (const FromFile& file : files) {
-      if (name == file.name && !file.path.empty()) {
-        throw Error("measurement.operator." + file.field, file.path.string() + ": " + what);
-      }
-    }
-    throw Error(name == "domain" ? "measurement.operator" : "measurement.operator." + name, what);
-  }
-}
-
-Tensor read(const ImagingContext& context, const std::filesystem::path& path, const char* field) {
-  if (path.empty()) {
-    throw Error(fmt::format("measurement.operator.{}", field),
-                "no file is given, but the path of an array is needed");
-  }
-  return context.read_array(path);
-}
-
 // (H, W) bool from a file's (H, W) or (W) of 0 and 1
 Tensor keep_from(const Tensor& values, int64_t height, int64_t width) {
   const bool line = values.dim() == 1 && values.size(0) == width;
@@ -61,33 +29,34 @@ Tensor keep_from(const Tensor& values, int64_t height, int64_t width) {
 }
 
 // As k-space lies: with frequency 0 in the middle, or first
-Tensor keep_of(const CartesianOptions& options, const ImagingContext& context) {
-  in_config([&] { require_image(context.domain, options.k_space.complex, "operator.domain"); });
+Tensor keep_of(const CartesianOptions& options, const OperatorContext& context) {
+  context.in_config([&] { require_image(context.domain, options.k_space.complex, "operator.domain"); });
   const int64_t height = context.domain[context.domain.size() - 2], width = context.domain.back();
   if (options.mask.empty()) {
     const Tensor keep =
-        in_config([&] { return sampling_mask(height, width, options.sampling, context.noise); });
+        context.in_config([&] { return sampling_mask(height, width, options.sampling, context.noise); });
     return options.k_space.centred ? keep : keep.roll({-(height / 2), -(width / 2)}, {0, 1});
   }
   if (options.sampling.pattern != SamplingPattern::full) {
-    throw Error("measurement.operator.pattern", "given beside a mask; one of them is meant");
+    throw Error(context.place + ".pattern", "given beside a mask; one of them is meant");
   }
-  const Tensor values = read(context, options.mask, "mask");
-  return in_config([&] { return keep_from(values, height, width); }, {{"mask", "mask", options.mask}});
+  const Tensor values = context.read(options.mask, "mask");
+  return context.in_config([&] { return keep_from(values, height, width); },
+                           {{"mask", "mask", options.mask}});
 }
 
 }  // namespace
 
-LinearOperatorPtr make_imaging(const FourierOptions& options, const ImagingContext& context) {
+LinearOperatorPtr make_imaging(const FourierOptions& options, const OperatorContext& context) {
   const Tensor keep = keep_of(options.cartesian, context);
-  return in_config([&] { return make_fourier(context.domain, keep, options.cartesian.k_space); },
-                   {{"keep", "mask", options.cartesian.mask}});
+  return context.in_config([&] { return make_fourier(context.domain, keep, options.cartesian.k_space); },
+                           {{"keep", "mask", options.cartesian.mask}});
 }
 
-LinearOperatorPtr make_imaging(const MultiCoilOptions& options, const ImagingContext& context) {
+LinearOperatorPtr make_imaging(const MultiCoilOptions& options, const OperatorContext& context) {
   const Tensor keep = keep_of(options.cartesian, context);
-  const Tensor s = read(context, options.sensitivities, "sensitivities");
-  return in_config(
+  const Tensor s = context.read(options.sensitivities, "sensitivities");
+  return context.in_config(
       [&] { return make_multi_coil(context.domain, s, keep, options.cartesian.k_space); },
       {{"keep", "mask", options.cartesian.mask}, {"sensitivities", "sensitivities", options.sensitivities}});
 }
@@ -107,7 +76,7 @@ Tensor generated_trajectory(const NufftOptions& o, const Shape& domain) {
   return spiral_trajectory(o.interleaves, o.samples.value_or(std::max<int64_t>(2, least)), turns);
 }
 
-std::vector<double> angles_of(const RadonOptions& o, const ImagingContext& context) {
+std::vector<double> angles_of(const RadonOptions& o, const OperatorContext& context) {
   std::vector<double> result;
   if (o.angles.empty()) {
     const double range = o.range.value_or(o.beam == RadonGeometry::Beam::parallel ? 180 : 360);
@@ -115,9 +84,9 @@ std::vector<double> angles_of(const RadonOptions& o, const ImagingContext& conte
       result.push_back(o.first + range * static_cast<double>(i) / static_cast<double>(o.views));
     return result;
   }
-  const Tensor file = read(context, o.angles, "angles");
+  const Tensor file = context.read(o.angles, "angles");
   if (file.dim() != 1 || file.is_complex()) {
-    throw Error("measurement.operator.angles",
+    throw Error(context.place + ".angles",
                 fmt::format("{}: shape {} of {}, but (views) of degrees is needed", o.angles.string(),
                             to_string(file.sizes()), toString(file.scalar_type())));
   }
@@ -139,20 +108,21 @@ int64_t detectors_of(const RadonGeometry& g, int64_t height, int64_t width) {
 
 }  // namespace
 
-LinearOperatorPtr make_imaging(const NufftOptions& options, const ImagingContext& context) {
-  in_config([&] { require_domain(context.domain, 2, "operator.domain"); });
+LinearOperatorPtr make_imaging(const NufftOptions& options, const OperatorContext& context) {
+  context.in_config([&] { require_domain(context.domain, 2, "operator.domain"); });
   const bool file = options.trajectory == NufftOptions::Trajectory::file;
-  const Tensor trajectory = file ? read(context, options.file, "file")
-                                 : in_config([&] { return generated_trajectory(options, context.domain); });
+  const Tensor trajectory =
+      file ? context.read(options.file, "file")
+           : context.in_config([&] { return generated_trajectory(options, context.domain); });
   Tensor s;
-  if (!options.sensitivities.empty()) s = read(context, options.sensitivities, "sensitivities");
-  return in_config(
+  if (!options.sensitivities.empty()) s = context.read(options.sensitivities, "sensitivities");
+  return context.in_config(
       [&] { return make_nufft(context.domain, trajectory, s, options.settings); },
       {{"trajectory", "file", options.file}, {"sensitivities", "sensitivities", options.sensitivities}});
 }
 
-LinearOperatorPtr make_imaging(const RadonOptions& o, const ImagingContext& context) {
-  in_config([&] { require_domain(context.domain, 2, "operator.domain"); });
+LinearOperatorPtr make_imaging(const RadonOptions& o, const OperatorContext& context) {
+  context.in_config([&] { require_domain(context.domain, 2, "operator.domain"); });
   RadonGeometry g{.beam = o.beam,
                   .angles = angles_of(o, context),
                   .detectors = o.detectors.value_or(1),
@@ -161,10 +131,10 @@ LinearOperatorPtr make_imaging(const RadonOptions& o, const ImagingContext& cont
                   .source_distance = o.source_distance,
                   .detector_distance = o.detector_distance};
   const int64_t height = context.domain[context.domain.size() - 2], width = context.domain.back();
-  const std::vector<FromFile> files{{"angles", "angles", o.angles}};
-  in_config([&] { require_geometry(g, height, width); }, files);
+  const std::vector<GivenAs> given{{"angles", "angles", o.angles}};
+  context.in_config([&] { require_geometry(g, height, width); }, given);
   if (!o.detectors) g.detectors = detectors_of(g, height, width);
-  return in_config([&] { return make_radon(context.domain, g); }, files);
+  return context.in_config([&] { return make_radon(context.domain, g); }, given);
 }
 
 }  // namespace tweedie

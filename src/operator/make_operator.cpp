@@ -1,6 +1,5 @@
 #include "tweedie/operator_options.h"
 
-#include "core/shape.h"
 #include "operator/linear.h"
 #include "operator/make_imaging.h"
 
@@ -10,37 +9,7 @@
 namespace tweedie {
 namespace {
 
-// What is being made, for the operators' own errors to be told in the words of the config file: a `domain` is
-// the user's only through the image, so that error points at the operator as a whole.
-struct Builder {
-  const Shape& domain;
-  const Noise& noise;
-  const ReadArray& read_array;
-  std::string place = "measurement.operator";  // of a part: measurement.operator.parts[1]
-
-  // Runs `make`; an Error at "blur.std" becomes one at "measurement.operator.std". Errors about `from_file`
-  // are about what the file at `path` holds, which the config names in `field`.
-  template <class Make>
-  auto in_config(Make make, const std::string& from_file = "", const std::string& field = "",
-                 const std::filesystem::path& path = {}) const {
-    try {
-      return make();
-    } catch (const Error& e) {
-      const size_t dot = e.place().find('.');
-      const std::string name = dot == std::string::npos ? "domain" : e.place().substr(dot + 1);
-      const std::string what = std::string(e.what()).substr(e.place().size() + 2);
-      if (name == from_file) throw Error(place + "." + field, path.string() + ": " + what);
-      throw Error(name == "domain" ? place : place + "." + name, what);
-    }
-  }
-
-  Tensor read(const std::filesystem::path& path, const char* field) const {
-    if (path.empty()) {
-      throw Error(fmt::format("{}.{}", place, field), "no file is given, but the path of an array is needed");
-    }
-    return read_array(path);
-  }
-
+struct Builder : OperatorContext {
   ForwardOperatorPtr operator()(const IdentityOptions&) const {
     return in_config([&] { return make_identity(domain); });
   }
@@ -55,7 +24,7 @@ struct Builder {
         break;
     }
     const Tensor values = read(o.file, "file");
-    return in_config([&] { return make_mask(keep_from(values)); }, "keep", "file", o.file);
+    return in_config([&] { return make_mask(keep_from(values)); }, {{"keep", "file", o.file}});
   }
 
   ForwardOperatorPtr operator()(const BlurOptions& o) const {
@@ -66,7 +35,7 @@ struct Builder {
       return in_config([&] { return make_blur(domain, motion_kernel(o.length, o.angle), o.boundary); });
     }
     const Tensor kernel = read(o.file, "file");
-    return in_config([&] { return make_blur(domain, kernel, o.boundary); }, "kernel", "file", o.file);
+    return in_config([&] { return make_blur(domain, kernel, o.boundary); }, {{"kernel", "file", o.file}});
   }
 
   ForwardOperatorPtr operator()(const DownsampleOptions& o) const {
@@ -75,7 +44,7 @@ struct Builder {
 
   ForwardOperatorPtr operator()(const MatrixOptions& o) const {
     const Tensor a = read(o.matrix, "matrix");
-    return in_config([&] { return make_matrix(domain, a); }, "matrix", "matrix", o.matrix);
+    return in_config([&] { return make_matrix(domain, a); }, {{"matrix", "matrix", o.matrix}});
   }
 
   ForwardOperatorPtr operator()(const CropOptions& o) const {
@@ -88,8 +57,8 @@ struct Builder {
 
   ForwardOperatorPtr operator()(const VaryingBlurOptions& o) const {
     const Tensor kernels = read(o.kernels, "kernels");
-    return in_config([&] { return make_varying_blur(domain, kernels, o.boundary); }, "kernels", "kernels",
-                     o.kernels);
+    return in_config([&] { return make_varying_blur(domain, kernels, o.boundary); },
+                     {{"kernels", "kernels", o.kernels}});
   }
 
   ForwardOperatorPtr operator()(const DecolourOptions& o) const {
@@ -99,12 +68,12 @@ struct Builder {
                                                   to_string(domain), domain[0]));
     }
     return in_config([&] { return make_colour(domain, at::tensor(o.weights, at::kDouble).unsqueeze(0)); },
-                     "matrix", "weights");
+                     {{"matrix", "weights"}});
   }
 
   ForwardOperatorPtr operator()(const ColourOptions& o) const {
     const Tensor matrix = read(o.matrix, "matrix");
-    return in_config([&] { return make_colour(domain, matrix); }, "matrix", "matrix", o.matrix);
+    return in_config([&] { return make_colour(domain, matrix); }, {{"matrix", "matrix", o.matrix}});
   }
 
   ForwardOperatorPtr operator()(const WaveletOptions& o) const {
@@ -220,8 +189,8 @@ struct Builder {
     }
     if (!o.cameras.empty()) {
       const Tensor cameras = read(o.cameras, "cameras");
-      return in_config([&] { return make_perspective(domain, cameras, o.nearest); }, "cameras", "cameras",
-                       o.cameras);
+      return in_config([&] { return make_perspective(domain, cameras, o.nearest); },
+                       {{"cameras", "cameras", o.cameras}});
     }
     const Tensor k = read(o.intrinsics, "intrinsics");
     const Tensor r = o.rotation.empty() ? at::eye(3, at::kDouble) : read(o.rotation, "rotation");
@@ -253,7 +222,7 @@ struct Builder {
         mask != nullptr && mask->pattern == MaskOptions::Pattern::random && !mask->seed) {
       throw Error(inside + ".seed", "none, but a random mask that is part of another operator needs its own");
     }
-    return std::visit(Builder{shape, noise, read_array, inside}, parts[k].options);
+    return std::visit(Builder{{shape, noise, read_array, inside}}, parts[k].options);
   }
 
   std::vector<ForwardOperatorPtr> on_all_of_x(const OperatorParts& parts) const {
@@ -301,9 +270,9 @@ struct Builder {
   }
 
   template <class Imaging>
-  requires requires(const Imaging& o, const ImagingContext& c) { make_imaging(o, c); }
+  requires requires(const Imaging& o, const OperatorContext& c) { make_imaging(o, c); }
   ForwardOperatorPtr operator()(const Imaging& o) const {
-    return make_imaging(o, {domain, noise, read_array});
+    return make_imaging(o, *this);
   }
 
   Tensor keep_from(const Tensor& values) const {
@@ -324,7 +293,7 @@ struct Builder {
 
 ForwardOperatorPtr make_operator(const OperatorOptions& options, const Shape& domain, const Noise& noise,
                                  const ReadArray& read_array) {
-  return std::visit(Builder{domain, noise, read_array}, options);
+  return std::visit(Builder{{domain, noise, read_array}}, options);
 }
 
 }  // namespace tweedie

@@ -15,7 +15,6 @@ class MaskOperator final : public FixedShape {
  public:
   MaskOperator(const Tensor& keep, const Tensor& kept)
       : FixedShape(keep.sizes().vec(), {kept.numel()}), kept_(kept), normal_(keep.to(at::kDouble)) {}
-  double norm() const override { return 1; }
   std::optional<Svd> svd() const override {
     const int64_t m = codomain()[0], d = product(domain());
     if (m > svd_limit / d) return std::nullopt;
@@ -24,6 +23,7 @@ class MaskOperator final : public FixedShape {
   }
 
  protected:
+  double do_norm(double /*tolerance*/) const override { return 1; }
   Tensor do_apply(const Tensor& x) const override { return x.flatten(1).index_select(1, kept(x)); }
   Tensor do_adjoint(const Tensor& y) const override {
     const Shape shape = with_batch(y.size(0), domain());

@@ -19,7 +19,7 @@ namespace tweedie {
 
 namespace {
 
-class NufftOperator final : public FixedShape, public ComplexMeasured {
+class NufftOperator final : public FixedShape {
  public:
   // points: (m, 2) float64; sensitivities: (coils, 2, H, W) float64 or undefined
   NufftOperator(const Shape& domain, const Shape& codomain, Tensor points, const Tensor& sensitivities,
@@ -31,6 +31,7 @@ class NufftOperator final : public FixedShape, public ComplexMeasured {
         points_(std::move(points)),
         coils_(sensitivities.defined() ? sensitivities.size(0) : 1),
         sensitivities_(sensitivities.defined() ? sensitivities : at::empty({0}, at::kDouble)) {}
+  bool measures_complex() const override { return true; }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {

@@ -131,13 +131,20 @@ Svd svd_of(const LinearOperator& a) {
   return thin_svd(a.dense());
 }
 
+double LinearOperator::norm(double tolerance) const {
+  if (!(tolerance > 0 && tolerance < 1)) {
+    throw Error("operator.norm",
+                fmt::format("tolerance {}, but one above 0 and below 1 is needed", tolerance));
+  }
+  return do_norm(tolerance);
+}
+
 // Lanczos on A^T A or A A^T, whichever is smaller. Without reorthogonalisation, which the top of the spectrum
 // doesn't need (Paige 1971): only copies of converged eigenvalues appear. With theta the largest Ritz value
 // and r = beta |s_k| the residual of its vector, an eigenvalue lies within r of theta, and within r^2 / gap
 // where the others are gap away (Kato 1949, Temple 1928). The Ritz value below it says so too early where two
 // eigenvalues are close: theta has to have stood still as well.
-double LinearOperator::norm() const {
-  constexpr double tolerance = 1e-6;
+double LinearOperator::norm_by_lanczos(double tolerance) const {
   constexpr int64_t limit = 1000;
   const bool wide = product(codomain()) < product(domain());
   Noise noise(0);

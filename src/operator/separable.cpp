@@ -52,8 +52,6 @@ class SeparableOperator final : public FixedShape {
         right_(right),
         s_(left_.svd.s.outer(right_.svd.s)) {}
 
-  double norm() const override { return s_.numel() == 0 ? 0 : s_[0][0].item<double>(); }
-
   std::optional<Svd> svd() const override {
     const int64_t m = product(codomain()), d = product(domain()), channels = d / (height() * width());
     if (m > svd_limit / d || s_.numel() == 0) return std::nullopt;
@@ -71,6 +69,9 @@ class SeparableOperator final : public FixedShape {
   }
 
  protected:
+  double do_norm(double /*tolerance*/) const override {
+    return s_.numel() == 0 ? 0 : s_[0][0].item<double>();
+  }
   Tensor do_apply(const Tensor& x) const override {
     return images(between(flat(x), left_.forward.like(x), right_.forward.like(x)), codomain());
   }

@@ -6,7 +6,7 @@
 
 namespace tweedie {
 
-double TightOperator::norm() const {
+double TightOperator::do_norm(double /*tolerance*/) const {
   return std::sqrt(c_);
 }
 

@@ -12,10 +12,10 @@ class TightOperator : public FixedShape {
  public:
   TightOperator(Shape domain, Shape codomain, double c)
       : FixedShape(std::move(domain), std::move(codomain)), c_(c) {}
-  double norm() const override;
   std::optional<Svd> svd() const override;
 
  protected:
+  double do_norm(double /*tolerance*/) const override;
   Tensor do_solve_normal(const Tensor& b, double lambda) const override;
   Tensor do_solve_gram(const Tensor& b, double lambda) const override;
   Tensor do_pseudo_inverse(const Tensor& y) const override;

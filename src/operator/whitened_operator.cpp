@@ -19,6 +19,7 @@ class WhitenedForward final : public ForwardOperator {
       : h_(std::move(h)), w_(w), owner_(std::move(owner)) {}
   Shape domain() const override { return h_->domain(); }
   Shape codomain() const override { return h_->codomain(); }
+  bool measures_complex() const override { return h_->measures_complex(); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override { return w_.whiten(h_->apply(x)); }
@@ -35,6 +36,7 @@ class WhitenedLinear : public FixedShape {
   WhitenedLinear(std::shared_ptr<const LinearOperator> a, const Whitening& w,
                  std::shared_ptr<const void> owner)
       : FixedShape(a->domain(), a->codomain()), a_(std::move(a)), w_(w), owner_(std::move(owner)) {}
+  bool measures_complex() const override { return a_->measures_complex(); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override { return w_.whiten(a_->apply(x)); }
@@ -51,7 +53,6 @@ class WeightedMask final : public WhitenedLinear {
  public:
   WeightedMask(std::shared_ptr<const LinearOperator> a, const Whitening& w, std::shared_ptr<const void> owner)
       : WhitenedLinear(std::move(a), w, std::move(owner)), precision_(w.diagonal().square().reciprocal()) {}
-  double norm() const override { return 1 / w_.diagonal().min().item<double>(); }
   std::optional<Svd> svd() const override {
     const int64_t m = product(codomain()), d = product(domain());
     if (m > svd_limit / d) return std::nullopt;
@@ -61,6 +62,7 @@ class WeightedMask final : public WhitenedLinear {
   }
 
  protected:
+  double do_norm(double /*tolerance*/) const override { return 1 / w_.diagonal().min().item<double>(); }
   Tensor do_solve_gram(const Tensor& b, double lambda) const override {
     return b / (precision_.like(b) + lambda);
   }

@@ -34,6 +34,7 @@ class ConjugateGradients final : public CasePointEstimate {
                        .iterations = solved.iterations.item<int64_t>(),
                        .residual = solved.residual.item<double>()};
     answer.converged = options_.tolerance == 0 || answer.residual <= options_.tolerance;
+    answer.broke_down = solved.broken.item<bool>();
     c.applied(1 + 2 * answer.iterations);
     return answer;
   }

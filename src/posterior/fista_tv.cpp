@@ -29,9 +29,10 @@ class FistaTv final : public RegularisedSolver {
     }
     const ProximalGradient steps{
         .lipschitz = squared_norm_, .iterations = options_.iterations, .tolerance = options_.tolerance};
-    const ProximalAnswer found = proximal_gradient(case_, y, x_, steps, [&](const Tensor& z, Tensor& x) {
-      tv_.prox(z, weight / squared_norm_, options_.inner, 0, x);
-    });
+    const ProximalAnswer found =
+        proximal_gradient(case_, y, x_, steps, [&](const Tensor& z, double lipschitz, Tensor& x) {
+          tv_.prox(z, weight / lipschitz, options_.inner, 0, x);
+        });
     x_ = found.x;
     return {.x = x_,
             .iterations = found.iterations,

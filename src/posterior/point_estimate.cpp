@@ -89,19 +89,22 @@ void warn(const PointRun& run, const std::vector<PointAnswer>& answers, RunRecor
   record.warnings.push_back(fmt::format(
       "{} is a point estimate: one answer for each case, which says nothing of the posterior's spread",
       run.method));
-  int64_t open = 0;
-  double worst = 0;
-  for (const PointAnswer& a : answers) {
-    if (a.converged) continue;
-    ++open;
-    worst = std::max(worst, a.residual);
-  }
-  if (open > 0) {
+  const auto warn_of = [&](bool broke_down, const char* where, const char* what) {
+    int64_t count = 0;
+    double worst = 0;
+    for (const PointAnswer& a : answers) {
+      if (a.converged || a.broke_down != broke_down) continue;
+      ++count;
+      worst = std::max(worst, a.residual);
+    }
+    if (count == 0) return;
     record.warnings.push_back(
-        fmt::format("{} stopped at its last iteration in {} of {} cases, with a residual of up to {:.1e}; "
-                    "more iterations would change the answer",
-                    run.method, open, answers.size(), worst));
-  }
+        fmt::format("{} stopped {} in {} of {} cases, with a residual of up to {:.1e}; {}", run.method, where,
+                    count, answers.size(), worst, what));
+  };
+  warn_of(false, "at its last iteration", "more iterations would change the answer");
+  warn_of(true, "where rounding leaves no curvature along its direction",
+          "more iterations would not change the answer, but a larger lambda or float64 arithmetic may");
 }
 
 }  // namespace
@@ -148,9 +151,10 @@ double residual2(const PointCase& c, const Tensor& x) {
 
 namespace {
 
-// Lanczos finds it to 1e-6 of the singular value, from below.
+// Raised, since Lanczos comes from below. Steps a hundredth shorter cost less than more digits.
 double safe_squared_norm(const LinearOperator& a) {
-  return std::max(std::pow(a.norm() * (1 + 1e-5), 2), 1e-300);
+  constexpr double tolerance = 1e-2;
+  return std::max(std::pow(a.norm(tolerance), 2) * (1 + tolerance), 1e-300);
 }
 
 }  // namespace

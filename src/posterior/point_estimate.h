@@ -37,6 +37,7 @@ struct PointAnswer {
   int64_t iterations = 0;
   double objective = NAN, residual = NAN;
   bool converged = true;
+  bool broke_down = false;  // stopped where no further iteration would change it
   std::optional<double> weight = {};
   std::vector<WeightTrial> trials = {};
 };

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace tweedie {
 
@@ -70,15 +71,25 @@ ProximalAnswer proximal_gradient(const PointCase& c, const Tensor& y, const Tens
   Tensor nx = a.normal(x), nv = nx.clone();  // A^T A of x and of v
   c.applied(3);
   ProximalAnswer answer;
-  double t = 1;
+  double t = 1, lipschitz = options.lipschitz, change = 0, size = 0;
+  const double rounding = 8 * (x.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
+                                                              : std::numeric_limits<float>::epsilon());
   for (int64_t k = 0; k < options.iterations; ++k) {
-    at::sub_out(z, v, nv - b, 1 / options.lipschitz);
-    prox(z, next);
-    const Tensor n_next = a.normal(next);
-    c.applied(2);
-    at::sub_out(z, next, v);
+    Tensor n_next;
+    while (true) {
+      at::sub_out(z, v, nv - b, 1 / lipschitz);
+      prox(z, lipschitz, next);
+      n_next = a.normal(next);
+      c.applied(2);
+      at::sub_out(z, next, v);
+      change = std::sqrt(inner_product(z, z));
+      size = std::sqrt(inner_product(next, next));
+      // Descent needs no more of L than ||A (x_{k+1} - v_k)||^2 <= L ||x_{k+1} - v_k||^2.
+      const double curvature = inner_product(z, n_next - nv);
+      if (!(curvature > lipschitz * change * (change + rounding * size))) break;
+      lipschitz = 1.05 * curvature / (change * change);
+    }
     at::sub_out(moved, next, x);
-    const double change = std::sqrt(inner_product(z, z)), size = std::sqrt(inner_product(next, next));
     answer.residual = change == 0 ? 0 : change / std::max(size, 1e-300);
     const bool uphill = inner_product(z, moved) < 0;  // <v - next, next - x> > 0
     if (uphill) t = 1;

@@ -28,13 +28,14 @@ class WaveletL1 final : public RegularisedSolver {
     }
     const ProximalGradient steps{
         .lipschitz = squared_norm_, .iterations = options_.iterations, .tolerance = options_.tolerance};
-    const double threshold = weight / squared_norm_;
-    const ProximalAnswer found = proximal_gradient(case_, y, x_, steps, [&](const Tensor& z, Tensor& x) {
-      const Tensor c = transform_.forward(z), average = transform_.averages(c).clone();
-      const Tensor shrunk = c - c.clamp(-threshold, threshold);
-      transform_.averages(shrunk).copy_(average);
-      x.copy_(transform_.inverse(shrunk));
-    });
+    const ProximalAnswer found =
+        proximal_gradient(case_, y, x_, steps, [&](const Tensor& z, double lipschitz, Tensor& x) {
+          const double threshold = weight / lipschitz;
+          const Tensor c = transform_.forward(z), average = transform_.averages(c).clone();
+          const Tensor shrunk = c - c.clamp(-threshold, threshold);
+          transform_.averages(shrunk).copy_(average);
+          x.copy_(transform_.inverse(shrunk));
+        });
     x_ = found.x;
     return {.x = x_,
             .iterations = found.iterations,

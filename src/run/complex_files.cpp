@@ -67,12 +67,12 @@ Tensor real_image(const Tensor& x, const std::string& place) {
 Tensor as_in_files(const Tensor& y, const ForwardOperator& forward) {
   const auto* cartesian = dynamic_cast<const CartesianOperator*>(&forward);
   if (cartesian != nullptr) return at::view_as_complex(cartesian->laid_out(y).contiguous());
-  return dynamic_cast<const ComplexMeasured*>(&forward) != nullptr ? at::view_as_complex(y.contiguous()) : y;
+  return forward.measures_complex() ? at::view_as_complex(y.contiguous()) : y;
 }
 
 bool is_complex_image(const ForwardOperator& forward) {
   const Shape domain = forward.domain();
-  return dynamic_cast<const ComplexMeasured*>(&forward) != nullptr && domain.size() == 3 && domain[0] == 2;
+  return forward.measures_complex() && domain.size() == 3 && domain[0] == 2;
 }
 
 // Images have most of their energy at low frequencies. Where the entries that another layout calls low hold

@@ -197,7 +197,7 @@ Tensor picture_of(const Measured& measured, const Shape& shape) {
   }
   // k-space is no picture; its adjoint is.
   const auto* linear = measured.likelihood.linear();
-  if (dynamic_cast<const ComplexMeasured*>(linear) != nullptr) return linear->adjoint(measured.y);
+  if (linear != nullptr && linear->measures_complex()) return linear->adjoint(measured.y);
   if (const Shape codomain = measured.likelihood.forward().codomain(); is_picture(codomain)) {
     if (codomain == shape) return measured.y;
     if (codomain[0] != shape[0]) return {};

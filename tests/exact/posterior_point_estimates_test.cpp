@@ -80,6 +80,25 @@ TEST(ConjugateGradients, HaveTheSameBitsForAnyNumberOfThreadsAndCases) {
   }
 }
 
+// x^T A^T A x of an operator this small is 0 in float32, though A^T y is not; in float64 it isn't.
+TEST(ConjugateGradients, SayWhetherMoreIterationsWouldHelp) {
+  const auto mentions = [](const Draws& draws, const char* words) {
+    const auto& all = draws.run.warnings;
+    return std::any_of(all.begin(), all.end(),
+                       [&](const auto& w) { return w.find(words) != std::string::npos; });
+  };
+  const auto tiny = make_matrix({4}, 1e-30 * normal({5, 4}, 7));
+  const Tensor y = normal({2, 5}, 8);
+  const Draws broken = solve({.iterations = 50, .arithmetic = CgOptions::Arithmetic::float32}, tiny, y);
+  EXPECT_TRUE(mentions(broken, "in 2 of 2 cases")) << broken.run.warnings.back();
+  EXPECT_TRUE(mentions(broken, "would not change"));
+  const Draws wide = solve({.iterations = 50, .arithmetic = CgOptions::Arithmetic::float64}, tiny, y);
+  EXPECT_EQ(wide.run.warnings.size(), 1);
+  const Draws short_of = solve({.iterations = 2, .tolerance = 1e-12}, coils(), normal({1, 3, 24, 2}, 9));
+  EXPECT_TRUE(mentions(short_of, "would change the answer"));
+  EXPECT_FALSE(mentions(short_of, "would not change"));
+}
+
 TEST(ConjugateGradients, NameWhatIsWrong) {
   const auto with = [](const CgOptions& o) { return [o] { point_estimate(o, DrawOptions{}); }; };
   expect_error(with({.iterations = 0}), {"method.iterations", "0"});

@@ -242,6 +242,40 @@ TEST(Norm, OfAPairAtTheTop) {
   }
 }
 
+class CountedDiagonal final : public LinearOperator {
+ public:
+  explicit CountedDiagonal(Tensor d) : d_(std::move(d)) {}
+  Shape domain() const override { return {d_.numel()}; }
+  Shape codomain() const override { return {d_.numel()}; }
+  mutable int64_t products = 0;
+
+ protected:
+  Tensor do_apply(const Tensor& x) const override {
+    ++products;
+    return x * d_;
+  }
+  Tensor do_adjoint(const Tensor& y) const override { return y * d_; }
+
+ private:
+  Tensor d_;
+};
+
+// The tolerance is of the square, and a loose one saves most of the products.
+TEST(Norm, StopsAtTheToleranceAskedFor) {
+  const CountedDiagonal a(at::linspace(0, 1, 3000, at::kDouble));
+  std::vector<int64_t> products;
+  for (const double tolerance : {1e-6, 1e-2, 1e-1}) {
+    a.products = 0;
+    const double square = std::pow(a.norm(tolerance), 2);
+    EXPECT_LE(square, 1 + 1e-12);
+    EXPECT_NEAR(square, 1, tolerance);
+    products.push_back(a.products);
+  }
+  EXPECT_GT(products[0], 3 * products[1]);
+  EXPECT_GT(products[1], products[2]);
+  for (const double wrong : {0.0, -1e-3, 1.0, std::nan("")}) EXPECT_THROW(a.norm(wrong), Error);
+}
+
 TEST(Compose, RefusesWhatDoesNotFit) {
   EXPECT_THROW(compose(make_identity({3}), make_identity({4})), Error);
   EXPECT_THROW(compose(nullptr, make_identity({4})), Error);

@@ -104,6 +104,29 @@ TEST(MakeImaging, SaysWhatIsWrongInTheConfigsWords) {
   RadonOptions radon{.angles = "a.npy"};
   expect(radon, {{"a.npy", at::zeros({2, 2})}}, {"measurement.operator.angles", "a.npy", "(2, 2)"});
   expect(radon, {{"a.npy", at::full({2}, NAN)}}, {"measurement.operator.angles", "a.npy"});
+  // As a part of another, at the part's own place
+  const OperatorPart identity{IdentityOptions{}};
+  expect(ComposeOptions{{identity, {radon}}}, {{"a.npy", at::zeros({2, 2})}},
+         {"measurement.operator.parts[1].angles", "a.npy"});
+  expect(SumOptions{{{MultiCoilOptions{}}}}, {}, {"measurement.operator.parts[0].sensitivities", "no file"});
+}
+
+// k-space stays complex through whatever leaves it one array of pairs.
+TEST(MakeImaging, MeasuresComplexNumbersAsAPartToo) {
+  const Shape image{2, 8, 8};
+  FourierOptions both;  // of two planes, real and imaginary
+  both.cartesian.k_space.complex = true;
+  NufftOptions radial{.spokes = 3};
+  radial.settings.complex = true;
+  const OperatorPart fourier{both}, one{FourierOptions{}}, nufft{radial}, identity{IdentityOptions{}};
+  const auto complex = [&](const OperatorOptions& o) { return make(o, image)->measures_complex(); };
+  EXPECT_TRUE(complex(ComposeOptions{{identity, fourier}}));
+  EXPECT_TRUE(complex(ComposeOptions{{identity, nufft}}));
+  EXPECT_TRUE(complex(ScaleOptions{.parts = {fourier}, .factor = 2}));
+  EXPECT_TRUE(complex(SumOptions{{fourier, fourier}}));
+  EXPECT_TRUE(complex(BlockDiagonalOptions{{one, one}}));
+  EXPECT_FALSE(complex(StackOptions{{fourier, fourier}}));  // flattened
+  EXPECT_FALSE(complex(ComposeOptions{{identity, identity}}));
 }
 
 }  // namespace

@@ -7,8 +7,10 @@
 namespace tweedie {
 namespace {
 
-// 1/2 ||A x - y||^2 after so many steps from 0, A = diag(a), y = A truth, whose minimum is 0
-double objective_after(int64_t steps, bool momentum, const Tensor& a, const Tensor& truth) {
+// 1/2 ||A x - y||^2 after so many steps from 0, A = diag(a), y = A truth, whose minimum is 0. repeated: steps
+// with an L that turned out too small
+double objective_after(int64_t steps, bool momentum, const Tensor& a, const Tensor& truth,
+                       double lipschitz = 1, int64_t repeated = 0) {
   const auto forward = make_matrix({a.numel()}, at::diag(a));
   const Tensor y = forward->apply(truth);
   Tally tally;
@@ -25,10 +27,11 @@ double objective_after(int64_t steps, bool momentum, const Tensor& a, const Tens
                     .step_done = [] {}};
   const auto answer =
       proximal_gradient(c, y, at::zeros_like(truth),
-                        {.lipschitz = 1, .iterations = steps, .tolerance = 0, .momentum = momentum},
-                        [](const Tensor& z, Tensor& x) { x.copy_(z); });
+                        {.lipschitz = lipschitz, .iterations = steps, .tolerance = 0, .momentum = momentum},
+                        [](const Tensor& z, double, Tensor& x) { x.copy_(z); });
   EXPECT_EQ(answer.iterations, steps);
-  EXPECT_EQ(tally.operator_applications, 4 + 2 * steps);  // A^T y, A^T A start, each step's, the residual
+  // A^T y, A^T A start, each step's, the residual
+  EXPECT_EQ(tally.operator_applications, 4 + 2 * (steps + repeated));
   return 0.5 * answer.residual2;
 }
 
@@ -41,6 +44,16 @@ TEST(ProximalGradient, KeepsFistasRateAndIstaDoesNot) {
     EXPECT_LE(objective_after(k, true, a, truth), bound) << k;
     if (k == 1000) EXPECT_GT(objective_after(k, false, a, truth), 2 * bound);
   }
+}
+
+// Fixed steps of 1 / 0.3 where ||A||^2 = 1 run away.
+TEST(ProximalGradient, RaisesANormThatIsTooSmall) {
+  const Tensor a = at::logspace(0, -1, 60, 10.0, at::kDouble), truth = normal({1, 60}, 1);
+  const double distance2 = truth.square().sum().item<double>();
+  EXPECT_LE(objective_after(200, true, a, truth, 0.3, 4), 2 * 1.05 * distance2 / (201 * 201));
+  Tensor x = at::zeros_like(truth);
+  for (int k = 0; k < 200; ++k) x = x - a.square() * (x - truth) / 0.3;
+  EXPECT_GT((a * (x - truth)).square().sum().item<double>(), distance2);
 }
 
 }  // namespace
