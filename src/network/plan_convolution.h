@@ -88,9 +88,13 @@ class ConvolutionBase : public Operation<E> {
     if (!convolution_.modulation || frame.modulation_gradient == nullptr) return;
     std::vector<float> sum(static_cast<size_t>(output.size.lanes()));
     for (int64_t row = 0; row < frame.rows; ++row) {
+      float* to = frame.modulation_gradient + row * frame.modulation_row + *convolution_.modulation;
+      if (output.size.pixels() == 1 && output.size.lanes() == convolution_.out) {
+        add_numbers(output_gradient(frame, row), convolution_.out, true, to);
+        continue;
+      }
       std::fill(sum.begin(), sum.end(), 0.0F);
       add_pixel_sums(output_gradient(frame, row), output.size.pixels(), output.size.lanes(), sum.data());
-      float* to = frame.modulation_gradient + row * frame.modulation_row + *convolution_.modulation;
       for (int64_t c = 0; c < convolution_.out; ++c) to[c] += sum[c];
     }
   }

@@ -158,6 +158,10 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
     std::vector<float> more(static_cast<size_t>(out), 0.0F);
     for (int64_t i = 0; i < rows; ++i) {
       const float* from = frame.modulation + (row + i) * frame.modulation_row + *convolution_.modulation;
+      if (convolution_.out == out && (add || !same)) {
+        add_numbers(from, out, add, y + i * out);
+        continue;
+      }
       std::copy_n(from, convolution_.out, more.data());
       if (same && !add) return fill_pixels(more.data(), rows, out, y);
       add_numbers(more.data(), out, add, y + i * out);

@@ -27,11 +27,10 @@ Tensor levels_of(const DdpmObjective& objective) {
 
 Tensor loss_with_variance(const DdpmObjective& objective, const DiffusionTask& task, const Tensor& x,
                           const Tensor& sigma, const Tensor& n) {
-  const NetworkOutput output = network_output(objective);
-  const auto [c_skip, c_out, c_in, c_noise] = network_scaling(output, sigma, task.sigma_data);
-  const Tensor y = x + sigma * n;
-  const auto parts = task.bound(c_in * y, c_noise.flatten(), task.labels).chunk(2, 1);
-  const Tensor d = (c_skip * y + c_out * parts[0]).detach(), range = (parts[1] + 1) / 2;
+  const NoisyRows rows = noisy_rows(task, network_output(objective), x, sigma, n);
+  const auto parts = predict(task, rows).chunk(2, 1);
+  const Tensor d = (rows.scaling.c_skip * rows.y + rows.scaling.c_out * parts[0]).detach(),
+               range = (parts[1] + 1) / 2;
 
   const Tensor levels = task.sigma_data * levels_of(objective).to(sigma.device());
   const Tensor t = sigma.to(at::kDouble);
@@ -50,7 +49,7 @@ Tensor loss_with_variance(const DdpmObjective& objective, const DiffusionTask& t
   const Tensor kl = 0.5 * (log_v - log_small + ((log_small - log_v).exp() + error * (-log_v).exp()) - 1);
   const double weight = 1e-3 * static_cast<double>(levels.numel() - 1);
   return weight * at::where(last, at::zeros_like(kl), kl).sum() +
-         denoising_loss_of(parts[0], task, output, objective.weighting, x, y, sigma, n);
+         denoising_loss_of(parts[0], task, objective.weighting, rows);
 }
 
 }  // namespace

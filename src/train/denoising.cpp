@@ -4,6 +4,8 @@
 
 #include "train/denoising.h"
 
+#include "train/square_error.h"
+
 #include <ATen/ATen.h>
 
 #include <numbers>
@@ -33,25 +35,29 @@ Tensor relative_weight(Weighting weighting, const Tensor& c_out, const Tensor& s
   return {};
 }
 
-Tensor denoising_loss_of(const Tensor& prediction, const DiffusionTask& task, NetworkOutput output,
-                         Weighting weighting, const Tensor& x, const Tensor& y, const Tensor& sigma,
-                         const Tensor& n) {
-  const auto [c_skip, c_out, c_in, c_noise] = network_scaling(output, sigma, task.sigma_data);
+NoisyRows noisy_rows(const DiffusionTask& task, NetworkOutput output, const Tensor& x, const Tensor& sigma,
+                     const Tensor& n) {
+  return {x, sigma, n, x + sigma * n, output, network_scaling(output, sigma, task.sigma_data)};
+}
+
+Tensor predict(const DiffusionTask& task, const NoisyRows& rows) {
+  return task.bound(rows.scaling.c_in * rows.y, rows.scaling.c_noise.flatten(), task.labels);
+}
+
+Tensor denoising_loss_of(const Tensor& prediction, const DiffusionTask& task, Weighting weighting,
+                         const NoisyRows& rows) {
+  const auto& [x, sigma, n, y, output, scaling] = rows;
   // The targets of noise and flow, without the cancellation in x - c_skip y at small sigma
   const Tensor target = output == NetworkOutput::noise  ? n
                         : output == NetworkOutput::flow ? n - x / task.sigma_data
-                                                        : (x - c_skip * y) / c_out;
-  const Tensor error = (prediction - target).square();
-  const Tensor weight = relative_weight(weighting, c_out, sigma, task.sigma_data);
-  return (weight.defined() ? weight * error : error).sum();
+                                                        : (x - scaling.c_skip * y) / scaling.c_out;
+  return square_error(prediction, target, relative_weight(weighting, scaling.c_out, sigma, task.sigma_data));
 }
 
 Tensor denoising_loss(const DiffusionTask& task, NetworkOutput output, Weighting weighting, const Tensor& x,
                       const Tensor& sigma, const Tensor& n) {
-  const Tensor y = x + sigma * n;
-  const auto [c_skip, c_out, c_in, c_noise] = network_scaling(output, sigma, task.sigma_data);
-  const Tensor prediction = task.bound(c_in * y, c_noise.flatten(), task.labels);
-  return denoising_loss_of(prediction, task, output, weighting, x, y, sigma, n);
+  const NoisyRows rows = noisy_rows(task, output, x, sigma, n);
+  return denoising_loss_of(predict(task, rows), task, weighting, rows);
 }
 
 Tensor differentiable_score(const DiffusionTask& task, const Tensor& y, const Tensor& sigma) {

@@ -33,10 +33,18 @@ Tensor relative_weight(Weighting weighting, const Tensor& c_out, const Tensor& s
 Tensor denoising_loss(const DiffusionTask& task, NetworkOutput output, Weighting weighting, const Tensor& x,
                       const Tensor& sigma, const Tensor& n);
 
-// The same from the network's prediction at y = x + sigma n
-Tensor denoising_loss_of(const Tensor& prediction, const DiffusionTask& task, NetworkOutput output,
-                         Weighting weighting, const Tensor& x, const Tensor& y, const Tensor& sigma,
-                         const Tensor& n);
+// x with noise, and how a network of this output takes it
+struct NoisyRows {
+  Tensor x, sigma, n, y;  // y = x + sigma n
+  NetworkOutput output;
+  NetworkScaling scaling;
+};
+NoisyRows noisy_rows(const DiffusionTask& task, NetworkOutput output, const Tensor& x, const Tensor& sigma,
+                     const Tensor& n);
+Tensor predict(const DiffusionTask& task, const NoisyRows& rows);  // the network, at y
+// denoising_loss from a prediction
+Tensor denoising_loss_of(const Tensor& prediction, const DiffusionTask& task, Weighting weighting,
+                         const NoisyRows& rows);
 
 // s(y; sigma), differentiable in y once and in the weights after that
 Tensor differentiable_score(const DiffusionTask& task, const Tensor& y, const Tensor& sigma);
