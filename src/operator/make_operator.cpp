@@ -271,9 +271,7 @@ struct Builder : OperatorContext {
 
   template <class Imaging>
   requires requires(const Imaging& o, const OperatorContext& c) { make_imaging(o, c); }
-  ForwardOperatorPtr operator()(const Imaging& o) const {
-    return make_imaging(o, *this);
-  }
+  ForwardOperatorPtr operator()(const Imaging& o) const { return make_imaging(o, *this); }
 
   Tensor keep_from(const Tensor& values) const {
     const at::IntArrayRef whole(domain);
