@@ -24,6 +24,8 @@ class ForwardOperator {
   virtual bool has_surrogate_derivative() const { return false; }
   // Whether y is complex numbers, (..., 2), which files hold as such.
   virtual bool measures_complex() const { return false; }
+  // Whether x is a complex image, (2, H, W) with its real and imaginary part.
+  virtual bool takes_complex() const { return false; }
 
  protected:
   virtual Tensor do_apply(const Tensor& x) const = 0;
@@ -55,7 +57,8 @@ class LinearOperator : public ForwardOperator {
   // does it.
   Tensor pseudo_inverse(const Tensor& y) const;
   // Largest singular value, computed anew at each call. Where it has no closed form, the error of its square
-  // is tolerance times that square (0 < tolerance < 1); a step length needs no more than 1e-2.
+  // is estimated to be at most tolerance times that square (0 < tolerance < 1); a step length needs no more
+  // than 1e-2.
   double norm(double tolerance = 1e-6) const;
   // The same by Lanczos iteration alone, from apply and adjoint
   double norm_by_lanczos(double tolerance = 1e-6) const;

@@ -93,6 +93,10 @@ template <class Parts>
 bool all_complex(const Parts& parts) {
   return std::all_of(parts.begin(), parts.end(), [](const auto& a) { return a->measures_complex(); });
 }
+template <class Parts>
+bool all_take_complex(const Parts& parts) {
+  return std::all_of(parts.begin(), parts.end(), [](const auto& a) { return a->takes_complex(); });
+}
 // Joined side by side; flattened, they are real numbers one after another.
 template <class Parts>
 bool joined_complex(const Parts& parts, const Shape& joined) {
@@ -104,6 +108,7 @@ class LinearSum final : public FixedShape {
   explicit LinearSum(Linears parts)
       : FixedShape(parts[0]->domain(), parts[0]->codomain()), parts_(std::move(parts)) {}
   bool measures_complex() const override { return all_complex(parts_); }
+  bool takes_complex() const override { return all_take_complex(parts_); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {
@@ -222,6 +227,13 @@ class Chain final : public Composite {
  public:
   using Composite::Composite;
   bool measures_complex() const override { return parts_.back()->measures_complex(); }
+  bool takes_complex() const override {
+    for (const auto& part : parts_) {
+      if (part->domain() != domain()) return false;
+      if (part->takes_complex()) return true;
+    }
+    return false;
+  }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {
@@ -242,6 +254,7 @@ class Sum final : public Composite {
  public:
   using Composite::Composite;
   bool measures_complex() const override { return all_complex(parts_); }
+  bool takes_complex() const override { return all_take_complex(parts_); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {
@@ -259,6 +272,7 @@ class Sum final : public Composite {
 class Stack final : public Composite {
  public:
   using Composite::Composite;
+  bool takes_complex() const override { return all_take_complex(parts_); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {
@@ -298,6 +312,7 @@ class Scaled final : public Composite {
   Scaled(const ForwardOperatorPtr& a, double factor)
       : Composite(a->domain(), a->codomain(), {a}), factor_(factor) {}
   bool measures_complex() const override { return parts_[0]->measures_complex(); }
+  bool takes_complex() const override { return parts_[0]->takes_complex(); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override { return factor_ * parts_[0]->apply(x); }

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace tweedie {
@@ -20,6 +21,9 @@ class ComposedOperator final : public FixedShape {
   ComposedOperator(LinearOperatorPtr a, LinearOperatorPtr b)
       : FixedShape(b->domain(), a->codomain()), a_(std::move(a)), b_(std::move(b)) {}
   bool measures_complex() const override { return a_->measures_complex(); }
+  bool takes_complex() const override {
+    return b_->takes_complex() || (a_->takes_complex() && a_->domain() == b_->domain());
+  }
 
  protected:
   Tensor do_apply(const Tensor& x) const override { return a_->apply(b_->apply(x)); }
@@ -33,6 +37,9 @@ class StackedOperator final : public FixedShape {
  public:
   StackedOperator(std::vector<LinearOperatorPtr> parts, int64_t size)
       : FixedShape(parts.front()->domain(), {size}), parts_(std::move(parts)) {}
+  bool takes_complex() const override {
+    return std::all_of(parts_.begin(), parts_.end(), [](const auto& a) { return a->takes_complex(); });
+  }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {
@@ -60,6 +67,7 @@ class ScaledOperator final : public FixedShape {
   ScaledOperator(LinearOperatorPtr a, double factor)
       : FixedShape(a->domain(), a->codomain()), a_(std::move(a)), factor_(factor) {}
   bool measures_complex() const override { return a_->measures_complex(); }
+  bool takes_complex() const override { return a_->takes_complex(); }
   std::optional<Svd> svd() const override {
     auto result = a_->svd();
     if (result) {

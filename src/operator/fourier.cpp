@@ -24,6 +24,7 @@ class FourierOperator final : public CartesianOperator {
         power_(k_space().power(options.complex)),
         opposite_(at::tensor(k_space().opposite(), at::kLong)) {}
 
+  bool takes_complex() const override { return complex_; }
   std::optional<Svd> svd() const override;
 
  protected:

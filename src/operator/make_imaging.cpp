@@ -116,9 +116,10 @@ LinearOperatorPtr make_imaging(const NufftOptions& options, const OperatorContex
            : context.in_config([&] { return generated_trajectory(options, context.domain); });
   Tensor s;
   if (!options.sensitivities.empty()) s = context.read(options.sensitivities, "sensitivities");
-  return context.in_config(
-      [&] { return make_nufft(context.domain, trajectory, s, options.settings); },
-      {{"trajectory", "file", options.file}, {"sensitivities", "sensitivities", options.sensitivities}});
+  std::vector<GivenAs> given{{"sensitivities", "sensitivities", options.sensitivities}};
+  if (file) given.push_back({"trajectory", "file", options.file});
+  return context.in_config([&] { return make_nufft(context.domain, trajectory, s, options.settings); },
+                           given);
 }
 
 LinearOperatorPtr make_imaging(const RadonOptions& o, const OperatorContext& context) {

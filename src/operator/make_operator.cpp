@@ -222,6 +222,11 @@ struct Builder : OperatorContext {
         mask != nullptr && mask->pattern == MaskOptions::Pattern::random && !mask->seed) {
       throw Error(inside + ".seed", "none, but a random mask that is part of another operator needs its own");
     }
+    if (const auto* sampled = cartesian_of(parts[k].options);
+        sampled != nullptr && sampled->mask.empty() && is_random(sampled->sampling.pattern)) {
+      throw Error(inside + ".mask",
+                  "none, but random lines or points of an operator that is part of another need a file");
+    }
     return std::visit(Builder{{shape, noise, read_array, inside}}, parts[k].options);
   }
 

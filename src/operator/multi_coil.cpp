@@ -34,6 +34,8 @@ class MultiCoilOperator final : public CartesianOperator {
         power_(k_space().power(true)),
         energy_(sensitivities.square().sum(at::IntArrayRef{0, 1})) {}
 
+  bool takes_complex() const override { return complex_; }
+
  protected:
   Tensor do_apply(const Tensor& x) const override {
     const Tensor from = x.cpu().contiguous(), s = sensitivities_.as(x.scalar_type(), at::kCPU);

@@ -32,6 +32,7 @@ class NufftOperator final : public FixedShape {
         coils_(sensitivities.defined() ? sensitivities.size(0) : 1),
         sensitivities_(sensitivities.defined() ? sensitivities : at::empty({0}, at::kDouble)) {}
   bool measures_complex() const override { return true; }
+  bool takes_complex() const override { return settings_.complex; }
 
  protected:
   Tensor do_apply(const Tensor& x) const override {

@@ -22,8 +22,9 @@ struct OperatorContext {
   const ReadArray& read_array;
   std::string place = "measurement.operator";  // of a part: measurement.operator.parts[1]
 
-  // The value of make(); an Error of its at "blur.std" becomes one at "measurement.operator.std". A `domain`
-  // is the user's only through the image, so that an error about it points at the operator as a whole.
+  // The value of make(); an Error that it throws at "blur.std" becomes one at "measurement.operator.std". A
+  // `domain` is the user's only through the image, so that an error about it points at the operator as a
+  // whole.
   template <class Make>
   auto in_config(Make make, const std::vector<GivenAs>& given = {}) const {
     try {

@@ -20,6 +20,7 @@ class WhitenedForward final : public ForwardOperator {
   Shape domain() const override { return h_->domain(); }
   Shape codomain() const override { return h_->codomain(); }
   bool measures_complex() const override { return h_->measures_complex(); }
+  bool takes_complex() const override { return h_->takes_complex(); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override { return w_.whiten(h_->apply(x)); }
@@ -37,6 +38,7 @@ class WhitenedLinear : public FixedShape {
                  std::shared_ptr<const void> owner)
       : FixedShape(a->domain(), a->codomain()), a_(std::move(a)), w_(w), owner_(std::move(owner)) {}
   bool measures_complex() const override { return a_->measures_complex(); }
+  bool takes_complex() const override { return a_->takes_complex(); }
 
  protected:
   Tensor do_apply(const Tensor& x) const override { return w_.whiten(a_->apply(x)); }

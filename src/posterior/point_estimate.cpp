@@ -103,8 +103,8 @@ void warn(const PointRun& run, const std::vector<PointAnswer>& answers, RunRecor
                     count, answers.size(), worst, what));
   };
   warn_of(false, "at its last iteration", "more iterations would change the answer");
-  warn_of(true, "where rounding leaves no curvature along its direction",
-          "more iterations would not change the answer, but a larger lambda or float64 arithmetic may");
+  warn_of(true, "where the curvature along its direction is not a positive number",
+          "more iterations would not change the answer, but a larger weight or a wider arithmetic may");
 }
 
 }  // namespace
@@ -154,7 +154,7 @@ namespace {
 // Raised, since Lanczos comes from below. Steps a hundredth shorter cost less than more digits.
 double safe_squared_norm(const LinearOperator& a) {
   constexpr double tolerance = 1e-2;
-  return std::max(std::pow(a.norm(tolerance), 2) * (1 + tolerance), 1e-300);
+  return std::max(std::pow(a.norm(tolerance), 2) / (1 - tolerance), 1e-300);
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ struct PointAnswer {
   int64_t iterations = 0;
   double objective = NAN, residual = NAN;
   bool converged = true;
-  bool broke_down = false;  // stopped where no further iteration would change it
+  bool broke_down = false;  // stopped where its iteration is not defined, so that no more of them would help
   std::optional<double> weight = {};
   std::vector<WeightTrial> trials = {};
 };

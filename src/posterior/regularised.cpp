@@ -48,7 +48,7 @@ class Regularised final : public PointEstimate {
 };
 
 double inner_product(const Tensor& a, const Tensor& b) {
-  return row_dot(a.view({1, -1}), b.view({1, -1})).item<double>();
+  return row_dot(a.reshape({1, -1}), b.reshape({1, -1})).item<double>();
 }
 
 }  // namespace

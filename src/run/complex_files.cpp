@@ -70,11 +70,6 @@ Tensor as_in_files(const Tensor& y, const ForwardOperator& forward) {
   return forward.measures_complex() ? at::view_as_complex(y.contiguous()) : y;
 }
 
-bool is_complex_image(const ForwardOperator& forward) {
-  const Shape domain = forward.domain();
-  return forward.measures_complex() && domain.size() == 3 && domain[0] == 2;
-}
-
 // Images have most of their energy at low frequencies. Where the entries that another layout calls low hold
 // most of it, with ten times the energy an entry, the layout is another.
 void require_centre(const Tensor& y, const ForwardOperator& forward, const std::string& place) {

@@ -14,12 +14,9 @@ namespace tweedie {
 Tensor real_measurement(const Tensor& y, const ForwardOperator& forward, const std::string& place);
 // An image or a stack of them, float64: complex (..., H, W) becomes (..., 2, H, W)
 Tensor real_image(const Tensor& x, const std::string& place);
-// y (cases, *codomain) as files have it: complex, and the whole of k-space, with zeros where it was not
-// measured
+// y (cases, *codomain) as files have it: complex, and of an operator of Cartesian k-space alone the whole of
+// it, with zeros where it was not measured
 Tensor as_in_files(const Tensor& y, const ForwardOperator& forward);
-
-// Does it measure complex images (2, H, W)?
-bool is_complex_image(const ForwardOperator& forward);
 
 // Throws Error(place) when k-space has its energy where the operator does not expect frequency 0.
 void require_centre(const Tensor& y, const ForwardOperator& forward, const std::string& place);

@@ -248,7 +248,7 @@ Summary infer(const InferConfig& config, const RunContext& context) {
           ? fmt::format("{}, {} iterations", summary["method"].get<std::string>(), result.run.steps)
           : fmt::format("{}, {} draws, {} steps", summary["method"].get<std::string>(), draws,
                         inference.steps);
-  if (is_complex_image(measured.likelihood.forward())) {
+  if (measured.likelihood.forward().takes_complex()) {
     for (Tensor* image : {&pictures.draws, &pictures.mean, &pictures.std, &pictures.truth}) {
       if (image->defined()) *image = image->square().sum(-3, /*keepdim=*/true).sqrt();  // the magnitude
     }

@@ -28,6 +28,8 @@ class SquareError : public torch::autograd::Function<SquareError> {
 }  // namespace
 
 Tensor square_error(const Tensor& prediction, const Tensor& target, const Tensor& weight) {
+  if (target.requires_grad() || (weight.defined() && weight.requires_grad()))
+    throw std::logic_error("square_error is differentiable in the prediction alone");
   const Tensor error = prediction.detach() - target;
   return SquareError::apply(prediction, error, weight.defined() ? weight * error : error);
 }

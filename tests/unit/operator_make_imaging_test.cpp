@@ -104,6 +104,9 @@ TEST(MakeImaging, SaysWhatIsWrongInTheConfigsWords) {
   RadonOptions radon{.angles = "a.npy"};
   expect(radon, {{"a.npy", at::zeros({2, 2})}}, {"measurement.operator.angles", "a.npy", "(2, 2)"});
   expect(radon, {{"a.npy", at::full({2}, NAN)}}, {"measurement.operator.angles", "a.npy"});
+  fourier.cartesian = {};
+  fourier.cartesian.sampling = {.pattern = SamplingPattern::lines, .acceleration = 4};
+  expect(ComposeOptions{{{fourier}}}, {}, {"measurement.operator.parts[0].mask", "random lines"});
   // As a part of another, at the part's own place
   const OperatorPart identity{IdentityOptions{}};
   expect(ComposeOptions{{identity, {radon}}}, {{"a.npy", at::zeros({2, 2})}},
@@ -127,6 +130,12 @@ TEST(MakeImaging, MeasuresComplexNumbersAsAPartToo) {
   EXPECT_TRUE(complex(BlockDiagonalOptions{{one, one}}));
   EXPECT_FALSE(complex(StackOptions{{fourier, fourier}}));  // flattened
   EXPECT_FALSE(complex(ComposeOptions{{identity, identity}}));
+  const auto takes = [&](const OperatorOptions& o) { return make(o, image)->takes_complex(); };
+  EXPECT_TRUE(takes(ComposeOptions{{identity, fourier}}));
+  EXPECT_TRUE(takes(ScaleOptions{.parts = {nufft}, .factor = 2}));
+  EXPECT_TRUE(takes(StackOptions{{fourier, fourier}}));
+  EXPECT_FALSE(takes(BlockDiagonalOptions{{one, one}}));  // two real images
+  EXPECT_FALSE(takes(IdentityOptions{}));
 }
 
 }  // namespace

