@@ -13,37 +13,25 @@ namespace tweedie {
 
 namespace {
 
-class Regularised final : public PointEstimate {
- public:
-  Regularised(const char* method, const WeightOptions& weight, int64_t iterations, DrawOptions draw,
-              MakeRegularised make)
-      : PointEstimate(draw),
-        method_(method),
-        weight_(weight),
-        iterations_(iterations),
-        make_(std::move(make)) {
-    draw_options_.device = at::kCPU;
-  }
+DrawOptions on_cpu(DrawOptions options) {
+  options.device = at::kCPU;
+  return options;
+}
 
-  Draws sample(const Problem& problem, int64_t draws, const Noise& noise,
-               const Observer& observer) const override {
-    const PointRun run{.method = method_,
-                       .problem = problem,
-                       .draws = draws,
-                       .noise = noise,
-                       .observer = observer,
-                       .options = draw_options_,
-                       .iterations = iterations_,
-                       .linear_only = true};
-    return run_point_estimate(run, [&](const PointCase& c) {
-      return solve_weighted(c, weight_, [&] { return make_(c, c.linear_squared_norm()); });
-    });
-  }
+class Regularised final : public CasePointEstimate {
+ public:
+  Regularised(const char* method, const WeightOptions& weight, int64_t iterations, const DrawOptions& draw,
+              MakeRegularised make)
+      : CasePointEstimate(method, iterations, {.linear = true}, on_cpu(draw)),
+        weight_(weight),
+        make_(std::move(make)) {}
 
  private:
-  const char* method_;
+  PointAnswer solve(const PointCase& c) const override {
+    return solve_weighted(c, weight_, [&] { return make_(c, c.linear_squared_norm()); });
+  }
+
   WeightOptions weight_;
-  int64_t iterations_;
   MakeRegularised make_;
 };
 
@@ -84,7 +72,8 @@ ProximalAnswer proximal_gradient(const PointCase& c, const Tensor& y, const Tens
       at::sub_out(z, next, v);
       change = std::sqrt(inner_product(z, z));
       size = std::sqrt(inner_product(next, next));
-      // Descent needs no more of L than ||A (x_{k+1} - v_k)||^2 <= L ||x_{k+1} - v_k||^2.
+      // All that descent needs of L (Beck and Teboulle 2009, FISTA with backtracking):
+      //   ||A (x_{k+1} - v_k)||^2 <= L ||x_{k+1} - v_k||^2
       const double curvature = inner_product(z, n_next - nv);
       if (!(curvature > lipschitz * change * (change + rounding * size))) break;
       lipschitz = 1.05 * curvature / (change * change);
