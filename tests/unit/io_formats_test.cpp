@@ -5,9 +5,6 @@
 #include "core/shape.h"
 #include "io/atomic_file.h"
 #include "io/file_names.h"
-#include "io/fits.h"
-#include "io/raw.h"
-#include "io/tiff.h"
 #include "tweedie/array_io.h"
 
 #include "check_tensor.h"

@@ -14,9 +14,6 @@
 #include "support/nifti_file.h"
 #include "support/temporary_folder.h"
 
-#include <algorithm>
-#include <array>
-
 namespace tweedie::test {
 namespace {
 
