@@ -26,7 +26,8 @@ enum class Stream : uint32_t {
   diffusion,
   metric,
   user,
-  resampling
+  resampling,
+  augmentation
 };
 
 class Noise {

@@ -8,6 +8,16 @@
 
 namespace tweedie {
 
+enum class Mirror { none, horizontal, both };  // left and right; also top and bottom
+
+// Each row of a batch is changed at random: mirrored along each such axis with probability 1/2, and moved by
+// -shift .. shift pixels along each axis. Rows held out are not.
+struct AugmentOptions {
+  Mirror mirror = Mirror::none;
+  int64_t shift = 0;
+  bool any() const { return mirror != Mirror::none || shift > 0; }
+};
+
 enum class Precision { automatic, f32, bf16 };  // automatic: f32 on the CPU, bf16 on a GPU
 
 struct TrainOptions {
@@ -21,6 +31,7 @@ struct TrainOptions {
   double gradient_clip = 1;      // largest norm of the gradient
   double ema_ratio = 0.05;       // half-life of the average of the weights, as a share of the steps so far
   Precision precision = Precision::automatic;
+  AugmentOptions augment;           // of images
   double validation = 0;            // share of the rows held out, in [0, 1): their loss is reported
   int64_t validation_steps = 500;   // between two looks at it
   std::optional<int64_t> patience;  // looks without a better one after which training stops, at the best one

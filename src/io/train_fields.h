@@ -22,6 +22,9 @@ struct TrainTable {
   bool has_objective = true;
 };
 
+constexpr auto names(Mirror) {
+  return std::array{"none", "horizontal", "both"};
+}
 constexpr auto names(Precision) {
   return std::array{"auto", "f32", "bf16"};
 }
@@ -93,6 +96,8 @@ inline void fields(FieldVisitor& visit, TrainOptions& o) {
   visit(o.ema_ratio,
         {"ema_ratio", "half-life of the average of the weights over the steps so far", {.min = 0, .max = 1}});
   visit(o.precision, {"precision", "of the network; auto: f32 on the CPU, bf16 on a GPU"});
+  visit(o.augment.mirror, {"mirror", "flip images at random, left to right or also upside down"});
+  visit(o.augment.shift, {"shift", "move images at random by as many pixels either way", {.min = 0}});
   visit(o.validation, {"validation",
                        "share of the data held out to measure the loss on",
                        {.min = 0, .max = 1, .open_max = true}});

@@ -109,6 +109,18 @@ TWEEDIE_INLINE void gradient(const E* x, const ImageSize* size, const float* a, 
 }
 
 template <class E>
+TWEEDIE_INLINE void silu_both(const E* x, int64_t count, const float* dz, bool add, E* dx, E* z) {
+  for (int64_t i = 0; i < count; i += 16) {
+    const Lanes16 value = load16(x + i), s = sigmoid<E>(value);
+    if (z != nullptr) store16(z + i, value * s);
+    if (dx == nullptr) continue;
+    Lanes16 d = load16(dz + i) * s * (1.0f + value * (1.0f - s));
+    if (add) d += load16(dx + i);
+    store16(dx + i, d);
+  }
+}
+
+template <class E>
 TWEEDIE_INLINE void input_gradient(const E* x, const ImageSize* size, const float* a, const float* u,
                                    const float* v, const float* mean, const float* g, bool add, E* dx) {
   const int64_t lanes = size->lanes(), numbers = size->numbers();
@@ -171,6 +183,11 @@ void activation_gradient(const E* x, const ImageSize& size, const float* a, cons
 }
 
 template <class E>
+void silu_gradient(const E* x, int64_t count, const float* dz, bool add, E* dx, E* z) {
+  vectorised<silu_both<E>>(x, count, dz, add, dx, z);
+}
+
+template <class E>
 void norm_gradient(const E* x, const ImageSize& size, const float* a, const float* u, const float* v,
                    const float* mean, const float* g, bool add, E* dx) {
   vectorised<input_gradient<E>>(x, &size, a, u, v, mean, g, add, dx);
@@ -184,6 +201,7 @@ void norm_gradient(const E* x, const ImageSize& size, const float* a, const floa
   template void copy_image(const E*, const ImageSize&, ImageView<E>);                                     \
   template void activation_gradient(const E*, const ImageSize&, const float*, const float*, const float*, \
                                     Activation, float*, float*, float*);                                  \
+  template void silu_gradient(const E*, int64_t, const float*, bool, E*, E*);                             \
   template void norm_gradient(const E*, const ImageSize&, const float*, const float*, const float*,       \
                               const float*, const float*, bool, E*);
 TWEEDIE_NORMS_OF(float)

@@ -8,7 +8,9 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace tweedie {
 
@@ -99,9 +101,48 @@ class Mlp final : public Network {
     return labels_.classes == 0 ? sinusoids : sinusoids + labels_(weights, labels);
   }
 
+  // What the noise level adds to the layers is computed before the plan where that is run many times with one
+  // level for all rows, and in it for training, where each row has its own.
   template <class E>
   Bound planned(const Weights& given) const {
+    const bool training = std::any_of(given.tensors().begin(), given.tensors().end(),
+                                      [](const Tensor& tensor) { return tensor.requires_grad(); });
     const Weights weights = given.to(at::kCPU, at::kFloat);
+    const std::shared_ptr<const Plan<E>> plan = record<E>(weights, training);
+    const auto embed = training ? nullptr : record_embedding(weights);
+    return [=, this](const Tensor& x, const Tensor& c_noise, const Tensor& labels) {
+      Tensor modulation = embedding(weights, c_noise, labels);
+      if (!training) {
+        const int64_t levels = modulation.size(0);
+        modulation = run_plan(embed, buffers_, modulation.reshape({levels, embedding_size, 1, 1}),
+                              at::empty({1, 0}, modulation.options()))
+                         .flatten(1);
+      }
+      const Tensor rows = features(x.to(at::kFloat)).reshape({x.size(0), stem_.in, 1, 1});
+      const Tensor y = run_plan(plan, buffers_, rows, modulation);
+      return y.reshape(output_shape(x)).to(x.scalar_type());
+    };
+  }
+
+  // Of all layers, one after another
+  std::shared_ptr<const Plan<float>> record_embedding(const Weights& weights) const {
+    std::vector<Tensor> weight, bias;
+    for (const Layer& layer : layers_) {
+      weight.push_back(weights[layer.embed.name + ".weight"]);
+      bias.push_back(weights[layer.embed.name + ".bias"]);
+    }
+    const auto plan = std::make_shared<Plan<float>>();
+    Convolution all{};
+    all.out = at::cat(bias).size(0);
+    all.kernel = 1;
+    all.weight = plan->parameter(at::cat(weight));
+    all.bias = plan->parameter(at::cat(bias));
+    plan->finish(plan->convolve(plan->input({1, 1, embedding_size}), all));
+    return plan;
+  }
+
+  template <class E>
+  std::shared_ptr<const Plan<E>> record(const Weights& weights, bool embed) const {
     const auto plan = std::make_shared<Plan<E>>();
     const auto convolution = [&](const Linear& linear, Activation activation) {
       return Convolution{.out = linear.out,
@@ -114,28 +155,22 @@ class Mlp final : public Network {
                          .modulation = {}};
     };
     Value h = plan->convolve(plan->input({1, 1, stem_.in}), convolution(stem_, Activation::none));
+    std::optional<Value> embedding;
+    if (embed) embedding = plan->modulation(embedding_size);
     for (size_t i = 0; i < layers_.size(); ++i) {
       const Layer& layer = layers_[i];
       Convolution in = convolution(layer.in, Activation::none),
                   out = convolution(layer.out, Activation::silu);
-      in.modulation = static_cast<int64_t>(i) * layer.in.out;
+      if (embedding) {
+        in.addend = plan->convolve(*embedding, convolution(layer.embed, Activation::none));
+      } else {
+        in.modulation = static_cast<int64_t>(i) * layer.in.out;
+      }
       out.addend = h;
       h = plan->convolve(plan->convolve(h, in), out);
     }
     plan->finish(plan->convolve(h, convolution(head_, Activation::silu)));
-    std::vector<Tensor> weight, bias;  // of all layers' embeddings, for one product
-    for (const Layer& layer : layers_) {
-      weight.push_back(weights[layer.embed.name + ".weight"]);
-      bias.push_back(weights[layer.embed.name + ".bias"]);
-    }
-    return [this, weights, weight, bias, plan = std::shared_ptr<const Plan<E>>(plan)](
-               const Tensor& x, const Tensor& c_noise, const Tensor& labels) {
-      const Tensor modulation =
-          at::linear(embedding(weights, c_noise, labels), at::cat(weight), at::cat(bias));
-      const Tensor rows = features(x.to(at::kFloat)).reshape({x.size(0), stem_.in, 1, 1});
-      const Tensor y = run_plan(plan, buffers_, rows, modulation);
-      return y.reshape(output_shape(x)).to(x.scalar_type());
-    };
+    return plan;
   }
 
   Shape output_shape(const Tensor& x) const {

@@ -11,6 +11,26 @@ namespace tweedie {
 namespace {
 
 template <class E>
+class ModulationAsValue final : public Operation<E> {
+  using Operation<E>::output;
+
+ public:
+  void forward(const Frame<E>& frame) const override {
+    for (int64_t row = 0; row < frame.rows; ++row)
+      from_planes(frame.modulation + row * frame.modulation_row, output.size, frame.value(output, row));
+  }
+  void backward(Frame<E>& frame) const override {
+    if (frame.modulation_gradient == nullptr) return;
+    std::vector<float> gradient(static_cast<size_t>(output.size.channels));
+    for (int64_t row = 0; row < frame.rows; ++row) {
+      to_planes(frame.gradients[output.index] + row * output.size.numbers(), output.size, gradient.data());
+      float* to = frame.modulation_gradient + row * frame.modulation_row;
+      for (size_t i = 0; i < gradient.size(); ++i) to[i] += gradient[i];
+    }
+  }
+};
+
+template <class E>
 class Attention final : public Operation<E> {
   using Operation<E>::inputs;
   using Operation<E>::kept;
@@ -119,6 +139,11 @@ class Concatenation final : public Operation<E> {
 template <class E>
 Value Plan<E>::input(const ImageSize& size) {
   return values_.emplace_back(Value{values_.size(), size});
+}
+
+template <class E>
+Value Plan<E>::modulation(int64_t count) {
+  return add(std::make_unique<ModulationAsValue<E>>(), {1, 1, count});
 }
 
 template <class E>
@@ -264,6 +289,12 @@ void Plan<E>::backward(int64_t rows, const float* dy, RowsOfModulation modulatio
   run.parameter_gradients.resize(parameters_.size(), nullptr);
   const Value& input = values_.front();
   if (gradients.x == nullptr) run.gradients[input.index] = nullptr;
+  if (gradients.modulation == nullptr) {
+    for (const auto& operation : operations_) {
+      if (dynamic_cast<const ModulationAsValue<E>*>(operation.get()) != nullptr)
+        run.gradients[operation->output.index] = nullptr;
+    }
+  }
 
   const int64_t in = input.size.channels * input.size.pixels();
   const int64_t out = output_.size.channels * output_.size.pixels();

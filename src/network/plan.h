@@ -96,6 +96,7 @@ class Plan {
  public:
   // Recording
   Value input(const ImageSize& size);
+  Value modulation(int64_t count);  // the first `count` numbers of a row of it, as one pixel
   Value convolve(const Value& x, const Convolution& convolution);
   Value attend(const Value& qkv);
   Value halve(const Value& x);

@@ -39,14 +39,13 @@ class ConvolutionBase : public Operation<E> {
   void backward(Frame<E>& frame) const final {
     addend_and_bias_gradients(frame);
     modulation_gradient(frame);
-    if (frame.parameter_gradients[convolution_.weight.index] != nullptr) weight_gradient(frame);
-    if (frame.gradients[x().index] != nullptr || !before_.nothing()) input_gradient(frame);
+    product_gradients(frame, frame.parameter_gradients[convolution_.weight.index] != nullptr,
+                      frame.gradients[x().index] != nullptr || !before_.nothing());
   }
 
  protected:
   // Of the weights; of x and of what precedes the convolution
-  virtual void weight_gradient(Frame<E>& frame) const = 0;
-  virtual void input_gradient(Frame<E>& frame) const = 0;
+  virtual void product_gradients(Frame<E>& frame, bool of_weights, bool of_input) const = 0;
 
   using Operation<E>::in_place;
   using Operation<E>::inputs;

@@ -63,7 +63,12 @@ class DirectConvolutions final : public ConvolutionBase<Bfloat16> {
     return sum;
   }
 
-  void weight_gradient(Frame<Bfloat16>& frame) const override {
+  void product_gradients(Frame<Bfloat16>& frame, bool of_weights, bool of_input) const override {
+    if (of_weights) weight_gradient(frame);
+    if (of_input) input_gradient(frame);
+  }
+
+  void weight_gradient(Frame<Bfloat16>& frame) const {
     const DirectKernelGradient gradient(x().size, convolution_.out, convolution_.kernel, frame.rows);
     const int64_t numbers = before_.nothing() ? 0 : x().size.numbers();
     Scratch scratch(Scratch::sum({in_floats(frame.rows * numbers), gradient.scratch_numbers()}));
@@ -74,7 +79,7 @@ class DirectConvolutions final : public ConvolutionBase<Bfloat16> {
                  scratch.take(gradient.scratch_numbers()));
   }
 
-  void input_gradient(Frame<Bfloat16>& frame) const override {
+  void input_gradient(Frame<Bfloat16>& frame) const {
     const DirectConvolution& layer = adjoint_.get([&] {
       return DirectConvolution::adjoint(output.size, convolution_.weight.data, x().size.channels,
                                         convolution_.kernel, OutputKind::float32);
@@ -141,14 +146,14 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
   const Bfloat16* input(const Frame<Bfloat16>& frame, int64_t row, int64_t rows, Bfloat16* z) const {
     const Bfloat16* from = frame.value(x(), row);
     if (rows == block_rows && before_.nothing()) return from;
-    activate(frame, row, rows, z);
+    const int64_t numbers = rows * x().size.lanes();
+    if (before_.nothing()) {
+      std::copy_n(from, numbers, z);
+    } else {
+      silu_gradient<Bfloat16>(from, numbers, nullptr, false, nullptr, z);
+    }
     std::fill(z + rows * x().size.lanes(), z + block_rows * x().size.lanes(), Bfloat16{});
     return z;
-  }
-  void activate(const Frame<Bfloat16>& frame, int64_t row, int64_t rows, Bfloat16* z) const {
-    const ImageSize size = block_of(x(), rows);
-    Before<Bfloat16>(size, {}, convolution_.activation)
-        .apply(frame, frame.value(x(), row), row, ImageView<Bfloat16>::of(z, size));
   }
 
   // y = (or +=) the modulation of each row, rounded whether all have the same or not
@@ -168,42 +173,45 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
     }
   }
 
-  void weight_gradient(Frame<Bfloat16>& frame) const override {
-    const DirectKernelGradient gradient(block_of(x(), frame.rows), convolution_.out, 1, 1);
-    const int64_t numbers = before_.nothing() ? 0 : frame.rows * x().size.lanes();
-    Scratch scratch(Scratch::sum({in_floats(numbers), gradient.scratch_numbers()}));
-    Bfloat16* z = take_halves(scratch, numbers);
-    if (!before_.nothing()) activate(frame, 0, frame.rows, z);
-    gradient.add(before_.nothing() ? frame.value(x()) : z, output_gradient(frame),
-                 frame.parameter_gradients[convolution_.weight.index],
-                 scratch.take(gradient.scratch_numbers()));
-  }
-
-  void input_gradient(Frame<Bfloat16>& frame) const override {
+  void product_gradients(Frame<Bfloat16>& frame, bool of_weights, bool of_input) const override {
     const DirectConvolution& layer = adjoint_.get([&] {
       return DirectConvolution::adjoint(block_of(output, block_rows), convolution_.weight.data,
                                         x().size.channels, 1, OutputKind::float32);
     });
-    const bool wanted = frame.gradients[x().index] != nullptr;
-    const auto [dx, add] = wanted ? frame.begin_gradient(x()) : Frame<Bfloat16>::Gradient{nullptr, false};
+    const DirectKernelGradient gradient(block_of(x(), frame.rows), convolution_.out, 1, 1);
     const int64_t in = x().size.lanes(), out = output.size.lanes();
+    const int64_t activated = of_weights && !before_.nothing() ? frame.rows * in : 0;
+    const int64_t shared = std::max(layer.scratch_numbers(), gradient.scratch_numbers());
     Scratch scratch(
-        Scratch::sum({in_floats(block_rows * out), block_rows * in, in, layer.scratch_numbers()}));
+        Scratch::sum({in_floats(activated), in_floats(block_rows * out), block_rows * in, in, shared}));
+    Bfloat16* z = activated > 0 ? take_halves(scratch, activated) : nullptr;
     Bfloat16* dy_block = take_halves(scratch, block_rows * out);
-    float *dz = scratch.take(block_rows * in), *no_bias = scratch.take(in),
-          *work = scratch.take(layer.scratch_numbers());
+    float *dz = scratch.take(block_rows * in), *no_bias = scratch.take(in), *work = scratch.take(shared);
     std::fill_n(no_bias, in, 0.0F);
-    for_each_block(frame, [&, dx = dx, add = add](int64_t row, int64_t rows) {
-      const Bfloat16* dy = output_gradient(frame, row);
-      if (rows < block_rows) {
-        std::copy_n(dy, rows * out, dy_block);
-        std::fill(dy_block + rows * out, dy_block + block_rows * out, Bfloat16{});
-        dy = dy_block;
-      }
-      layer.run(dy, no_bias, dz, work);
-      Before<Bfloat16>(block_of(x(), rows), {}, convolution_.activation)
-          .gradient(frame, frame.value(x(), row), row, dz, add, dx == nullptr ? nullptr : dx + row * in);
-    });
+    if (of_input) {
+      const bool wanted = frame.gradients[x().index] != nullptr;
+      const auto [dx, add] = wanted ? frame.begin_gradient(x()) : Frame<Bfloat16>::Gradient{nullptr, false};
+      for_each_block(frame, [&, dx = dx, add = add](int64_t row, int64_t rows) {
+        const Bfloat16* dy = output_gradient(frame, row);
+        if (rows < block_rows) {
+          std::copy_n(dy, rows * out, dy_block);
+          std::fill(dy_block + rows * out, dy_block + block_rows * out, Bfloat16{});
+          dy = dy_block;
+        }
+        if (dx != nullptr) layer.run(dy, no_bias, dz, work);
+        Bfloat16* to = dx == nullptr ? nullptr : dx + row * in;
+        if (before_.nothing()) {
+          add_numbers(dz, rows * in, add, to);
+        } else {
+          silu_gradient(frame.value(x(), row), rows * in, dz, add, to, z == nullptr ? nullptr : z + row * in);
+        }
+      });
+    } else if (activated > 0) {
+      silu_gradient<Bfloat16>(frame.value(x()), activated, nullptr, false, nullptr, z);
+    }
+    if (!of_weights) return;
+    gradient.add(activated > 0 ? z : frame.value(x()), output_gradient(frame),
+                 frame.parameter_gradients[convolution_.weight.index], work);
   }
 
   Once<DirectConvolution> forward_, adjoint_;

@@ -70,7 +70,12 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
     }
   }
 
-  void weight_gradient(Frame<float>& frame) const override {
+  void product_gradients(Frame<float>& frame, bool of_weights, bool of_input) const override {
+    if (of_weights) weight_gradient(frame);
+    if (of_input) input_gradient(frame);
+  }
+
+  void weight_gradient(Frame<float>& frame) const {
     const int64_t channels = x().size.channels, in = x().size.lanes(), out = convolution_.out;
     std::vector<float> sums(static_cast<size_t>(out * in));
     for_each_stack(frame, [&](const Stack& stack, float* z) {
@@ -82,7 +87,7 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
     add_channels(sums.data(), {in, 0}, out, channels, to, {channels, 0});
   }
 
-  void input_gradient(Frame<float>& frame) const override {
+  void input_gradient(Frame<float>& frame) const {
     const PackedMatrix& matrix = adjoint_.get([&] {
       const int64_t in = x().size.channels;
       return PackedMatrix(convolution_.weight.data, in, 1, convolution_.out, in);

@@ -60,6 +60,11 @@ Lesson lesson(const LatentDiffusionConfig& o, const TrainConfig& config, const D
                 fmt::format("it is of rows of shape {}, but {} has {}", to_string(vae.card.shape), data.name,
                             to_string(card.shape)));
   }
+  if (config.train.options.augment.any()) {
+    throw Error("train.mirror",
+                "what is learned from are latents, whose images would be other ones; train the first stage "
+                "with mirror or shift");
+  }
   card.first_stage = *options;
   card.data_mean = vae.card.data_mean;
   card.sigma_data = vae.card.sigma_data;

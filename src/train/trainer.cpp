@@ -5,6 +5,7 @@
 #include "core/workers.h"
 #include "network/layers.h"
 #include "train/adam.h"
+#include "train/augmentation.h"
 #include "tweedie/error.h"
 #include "tweedie/train.h"
 
@@ -58,6 +59,7 @@ void check(const TrainOptions& options, const Trainable& model, const Tensor& da
   not_negative("train.warmup_steps", static_cast<double>(options.warmup_steps));
   not_negative("train.ema_ratio", options.ema_ratio);
   not_negative("train.weight_decay", options.weight_decay);
+  check_augmentation(options.augment, model.shape());
   positive("train.accumulate", static_cast<double>(options.accumulate));
   positive("train.validation_steps", static_cast<double>(options.validation_steps));
   if (!(options.validation >= 0 && options.validation < 1))
@@ -76,7 +78,7 @@ struct Trainer::Implementation {
   Tensor data, labels;  // to learn from
   Batch held_out;       // not to
   TrainOptions options;
-  Noise order, diffusion, validation;
+  Noise order, diffusion, augmentation, validation;
   Workers workers;
   at::Device device;
   at::ScalarType dtype;
@@ -170,7 +172,8 @@ struct Trainer::Implementation {
         for (int64_t k = begin; k < end; ++k) rows[k - begin] = static_cast<uint64_t>(step * batch + k);
         const Tensor chosen =
             at::tensor(std::vector<int64_t>(indices.begin() + begin, indices.begin() + end));
-        Batch slice{data.index_select(0, chosen).to(device), {}, chains_of(step, begin, end), {}};
+        const Tensor x = augmented(data.index_select(0, chosen), options.augment, augmentation.rows(rows));
+        Batch slice{x.to(device), {}, chains_of(step, begin, end), {}};
         if (labels.defined()) slice.labels = labels.index_select(0, chosen).to(device);
         gradients[i] = slice_gradient(bound, leaves, slice, std::move(rows));
       });
@@ -314,6 +317,7 @@ Trainer::Trainer(std::shared_ptr<const Trainable> model, Tensor data, Tensor lab
                                            options,
                                            noise.stream(Stream::order),
                                            noise.stream(Stream::diffusion),
+                                           noise.stream(Stream::augmentation),
                                            noise.stream(Stream::metric),
                                            Workers(device.is_cuda() ? 1 : threads),
                                            device,
