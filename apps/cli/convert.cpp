@@ -7,7 +7,7 @@ void add_convert(CLI::App& app, Shared& shared, Action& action) {
       app.add_subcommand("convert", "an array file in another format: IN OUT, by OUT's ending");
   const auto from = std::make_shared<std::string>(), to = std::make_shared<std::string>();
   command->add_option("in", *from, "any array that is read")->required()->type_name("IN");
-  command->add_option("out", *to, ".npy, .png, .tif, .nii, .nii.gz, .h5, .cfl, .fits or .raw")
+  command->add_option("out", *to, ".npy, .png, .tif, .nii, .nii.gz, .h5, .cfl, .fits, .nc or .raw")
       ->required()
       ->type_name("OUT");
   command->callback([=, &shared, &action] {

@@ -10,10 +10,10 @@
 
 namespace tweedie {
 
-enum class FileFormat { npy, npz, idx, csv, png, jpeg, tiff, nifti, hdf5, ismrmrd, cfl, fits, raw };
+enum class FileFormat { npy, npz, idx, csv, png, jpeg, tiff, nifti, hdf5, ismrmrd, cfl, fits, netcdf, raw };
 constexpr auto names(FileFormat) {
-  return std::array{"npy",   "npz",  "idx",     "csv", "png",  "jpeg", "tiff",
-                    "nifti", "hdf5", "ismrmrd", "cfl", "fits", "raw"};
+  return std::array{"npy",   "npz",  "idx",     "csv", "png",  "jpeg",   "tiff",
+                    "nifti", "hdf5", "ismrmrd", "cfl", "fits", "netcdf", "raw"};
 }
 
 struct ArrayMeta {

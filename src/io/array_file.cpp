@@ -8,6 +8,7 @@
 #include "io/hdf5.h"
 #include "io/idx.h"
 #include "io/image.h"
+#include "io/netcdf.h"
 #include "io/nifti.h"
 #include "io/npy.h"
 #include "io/npz.h"
@@ -89,6 +90,7 @@ ArrayFile parse(ByteView bytes, const fs::path& path, const FileName& name, bool
   if (is_nifti(bytes) || extension == ".nii") return with_meta(parse_nifti_data(bytes, place));
   if (is_fits(bytes) || extension == ".fits" || extension == ".fit")
     return with_meta(parse_fits(bytes, name.unit, place));
+  if (is_netcdf(bytes) || extension == ".nc") return with_meta(parse_netcdf(bytes, name.inside, place));
   if (is_png(bytes) || is_jpeg(bytes) || is_tiff(bytes) || is_picture(extension))
     return picture(bytes, place);
   if (extension == ".csv") return in_format(FileFormat::csv, parse_csv(bytes, place, finite));
@@ -96,7 +98,7 @@ ArrayFile parse(ByteView bytes, const fs::path& path, const FileName& name, bool
     return in_format(FileFormat::idx, parse_idx(bytes, place));
   throw Error(place,
               "no array that is known; NPY, NPZ, IDX, .csv, PNG, JPEG, TIFF, NIfTI, HDF5, ISMRMRD, BART's "
-              ".cfl, FITS, "
+              ".cfl, FITS, NetCDF, "
               "numbers with a sidecar FILE.toml, or a folder of images is meant");
 }
 

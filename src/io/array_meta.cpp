@@ -28,6 +28,8 @@ std::string extension_for(FileFormat format, at::IntArrayRef shape) {
       return axes <= 16 ? ".cfl" : "";
     case FileFormat::fits:
       return axes >= 1 && axes <= 16 ? ".fits" : "";
+    case FileFormat::netcdf:
+      return axes <= 16 ? ".nc" : "";
     case FileFormat::raw:
       return ".raw";
   }

@@ -28,7 +28,7 @@ FileName file_name_of(const fs::path& path) {
   std::error_code ignored;
   if (fs::exists(path, ignored)) return {path, "", {}};
   const std::string text = path.string(), small = lower(text);
-  for (const char* extension : {".npz:", ".h5:", ".hdf5:", ".mrd:"}) {
+  for (const char* extension : {".npz:", ".h5:", ".hdf5:", ".mrd:", ".nc:", ".nc.gz:", ".cdf:"}) {
     const size_t at = small.rfind(extension);
     if (at == std::string::npos) continue;
     const size_t colon = small.find(':', at);
@@ -52,7 +52,7 @@ FileFormat format_named(const fs::path& path) {
       {".tiff", FileFormat::tiff}, {".nii", FileFormat::nifti}, {".nii.gz", FileFormat::nifti},
       {".h5", FileFormat::hdf5},   {".hdf5", FileFormat::hdf5}, {".cfl", FileFormat::cfl},
       {".fits", FileFormat::fits}, {".fit", FileFormat::fits},  {".fits.gz", FileFormat::fits},
-      {".raw", FileFormat::raw},
+      {".raw", FileFormat::raw},   {".nc", FileFormat::netcdf}, {".cdf", FileFormat::netcdf},
   };
   const std::string extension = extension_of(file_name_of(path).file);
   for (const auto& [ending, format] : endings) {
@@ -60,7 +60,7 @@ FileFormat format_named(const fs::path& path) {
   }
   throw Error(
       path.string(),
-      "can't be written: .npy, .png, .tif, .nii, .nii.gz, .h5, .cfl, .fits, .fits.gz or .raw is meant");
+      "can't be written: .npy, .png, .tif, .nii, .nii.gz, .h5, .cfl, .fits, .fits.gz, .nc or .raw is meant");
 }
 
 }  // namespace tweedie

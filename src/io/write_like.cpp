@@ -8,6 +8,7 @@
 #include "io/fits.h"
 #include "io/hdf5.h"
 #include "io/image.h"
+#include "io/netcdf.h"
 #include "io/nifti.h"
 #include "io/raw.h"
 #include "io/tiff.h"
@@ -52,6 +53,8 @@ void write_like(const std::filesystem::path& path, const Tensor& x, const ArrayM
       const Bytes bytes = encode_fits(x, meta, place);
       return write(place.ends_with(".gz") ? gzipped(bytes, place) : bytes);
     }
+    case FileFormat::netcdf:
+      return write(encode_netcdf(x, meta, place));
     case FileFormat::raw:
       return write_raw(name.file, x, meta);
   }

@@ -81,9 +81,10 @@ bool needs_prior(const MethodConfig& method);
 
 // What results are written as, beside .npy. automatic: mean and std like the truth's or the measurement's
 // file, where that is no plain array and the format has room for them; any other choice: the draws too.
-enum class OutputFormat { automatic, npy, as_input, png, tiff, nifti, hdf5, cfl, fits, raw };
+enum class OutputFormat { automatic, npy, as_input, png, tiff, nifti, hdf5, cfl, fits, netcdf, raw };
 constexpr auto names(OutputFormat) {
-  return std::array{"auto", "npy", "as-input", "png", "tiff", "nifti", "hdf5", "cfl", "fits", "raw"};
+  return std::array{"auto", "npy", "as-input", "png",    "tiff", "nifti",
+                    "hdf5", "cfl", "fits",     "netcdf", "raw"};
 }
 struct OutputConfig {
   OutputFormat format = OutputFormat::automatic;

@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <type_traits>
+#include <vector>
 
 namespace tweedie {
 
@@ -65,9 +68,17 @@ std::optional<Summary> describe_safetensors(const std::filesystem::path& path, c
 }
 
 template <class Number>
-void describe_numbers(const Tensor& array, Summary& summary) {
-  const auto* begin = static_cast<const Number*>(array.data_ptr());
-  const auto count = array.numel();
+void describe_numbers(const Number* begin, int64_t count, Summary& summary) {
+  if constexpr (std::is_floating_point_v<Number>) {
+    std::vector<Number> finite;
+    const auto is_finite = [](Number x) { return std::isfinite(x); };
+    std::copy_if(begin, begin + count, std::back_inserter(finite), is_finite);
+    if (const auto kept = static_cast<int64_t>(finite.size()); kept < count) {
+      summary["missing"] = count - kept;  // NaN or infinite
+      if (kept > 0) describe_numbers(finite.data(), kept, summary);
+      return;
+    }
+  }
   const auto [least, most] = std::minmax_element(begin, begin + count);
   summary["min"] = static_cast<double>(*least);
   summary["max"] = static_cast<double>(*most);
@@ -89,6 +100,11 @@ void describe_numbers(const Tensor& array, Summary& summary) {
   summary["std"] = std::sqrt(squares / static_cast<double>(count - 1));
 }
 
+template <class Number>
+void describe_numbers(const Tensor& array, Summary& summary) {
+  describe_numbers(static_cast<const Number*>(array.data_ptr()), array.numel(), summary);
+}
+
 // What the file says beside the numbers
 void describe_file(const ArrayMeta& meta, Summary& summary) {
   summary["format"] = names(FileFormat{}).at(static_cast<size_t>(meta.format));
@@ -103,7 +119,7 @@ void describe_file(const ArrayMeta& meta, Summary& summary) {
 }
 
 void describe_array(const std::filesystem::path& path, Summary& summary) {
-  const ArrayFile file = read_array_file(path);
+  const ArrayFile file = read_array_file(path, /*finite=*/false);
   const Tensor& array = file.values;
   summary["kind"] = "array";
   summary["shape"] = array.sizes().vec();

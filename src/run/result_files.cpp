@@ -36,6 +36,8 @@ FileFormat format_of(const OutputConfig& config, const ArrayMeta& input) {
       return FileFormat::cfl;
     case OutputFormat::fits:
       return FileFormat::fits;
+    case OutputFormat::netcdf:
+      return FileFormat::netcdf;
     case OutputFormat::raw:
       return FileFormat::raw;
   }

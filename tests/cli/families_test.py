@@ -18,7 +18,7 @@ FAMILIES = {
     "ism": ("", POINTS, MLP, 'objective = "ism"'),
     "ssm": ("", POINTS, MLP, 'objective = "ssm"'),
     "dsm": ("", POINTS, MLP, 'objective = "dsm"\nsigma = 0.3'),
-    "conditional": ("conditional = true", IMAGES, UNET, ""),
+    "conditional": ("conditional = true", IMAGES, UNET, 'mirror = "horizontal"\nshift = 1'),
     "classifier": ('kind = "classifier"\nwidth = 16\ndepth = 2\nclean_fraction = 0.5', IMAGES, "", "learning_rate = 0.01"),
     "vae": ('kind = "vae"\nwidth = 16\ndepth = 1', POINTS, "", ""),
     "features": ('kind = "vae"\narchitecture = "feature-map"\nlatent = 2\nchannels = 8\nhalvings = 1', IMAGES, "", ""),
@@ -63,6 +63,10 @@ class Families(Scene):
                 process.communicate()
                 self.tweedie("train", f"{family}.toml", "--out", run, "--resume")
                 self.assertEqual(self.model(run), self.model(family))
+
+    def test_only_images_are_mirrored(self):
+        for family in ("edm", "latent-diffusion"):
+            self.assertIn("train.mirror", self.refused("train", f"{family}.toml", "--set", 'train.mirror="both"', "--out", "none"))
 
     def test_draws_are_the_same_on_any_number_of_threads(self):
         for family in FAMILIES.keys() - WITHOUT_DRAWS:

@@ -124,8 +124,15 @@ class Formats(Scene):
         self.assertAlmostEqual(pixels["mean"], sum(expected) / len(expected), delta=0.5)
         self.assertIn("measurement.high", self.refused("infer", "infer.toml", "--set", "measurement.low=0"))
 
+    def test_what_is_missing_is_counted(self):
+        self.write({"holes.npy": Array((2, 2), [1.0, math.nan, 3.0, math.inf])})
+        told = self.info("holes.npy")
+        self.assertEqual((told["missing"], told["min"], told["max"], told["mean"]), (2, 1, 3, 2))
+        self.assertIn("2 of 4", self.refused("convert", "holes.npy", "holes.nc"))
+
     def test_another_format(self):
-        for name, ending in (("nifti", ".nii.gz"), ("tiff", ".tif"), ("hdf5", ".h5"), ("cfl", ".cfl"), ("fits", ".fits"), ("raw", ".raw")):
+        for name, ending in (("nifti", ".nii.gz"), ("tiff", ".tif"), ("hdf5", ".h5"), ("cfl", ".cfl"), ("fits", ".fits"), ("netcdf", ".nc"),
+                             ("raw", ".raw")):
             with self.subTest(name):
                 summary = self.infer("y.npy", f"to-{name}", "--set", f"output.format={name}")
                 self.assertEqual(summary["files"], [x + ending for x in ("mean", "std", "samples")])

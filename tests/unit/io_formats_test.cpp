@@ -64,6 +64,10 @@ std::vector<Example> examples() {
       {"d.fits.gz", FileFormat::fits, "float64", fine},
       {"e.fits", FileFormat::fits, "uint8", bytes},
       {"f.fits", FileFormat::fits, "int32", longs},
+      {"a.nc", FileFormat::netcdf, "int16", shorts},
+      {"b.nc", FileFormat::netcdf, "float32", real},
+      {"c.nc", FileFormat::netcdf, "float64", fine},
+      {"d.nc", FileFormat::netcdf, "int32", longs},
       {"a.raw", FileFormat::raw, "float64", fine},
       {"b.raw", FileFormat::raw, "complex64", complex},
       {"c.raw", FileFormat::raw, "uint16", words},
@@ -129,7 +133,7 @@ TEST(IoFormats, TwoHundredMutantsOfEachAreReadOrRefused) {
   for (const Example& example : examples()) {
     // One of each format
     constexpr std::array chosen{"a.png", "c.tif",  "a.nii", "b.nii.gz", "b.h5",
-                                "a.cfl", "a.fits", "a.raw", "a.npy"};
+                                "a.cfl", "a.fits", "b.nc",  "a.raw",    "a.npy"};
     if (std::find(chosen.begin(), chosen.end(), example.name) == chosen.end()) continue;
     SCOPED_TRACE(example.name);
     const auto path = folder / example.name;
