@@ -16,9 +16,10 @@ struct ArrayFile {
 };
 
 // NPY, NPZ ("file.npz:key"), IDX, CSV (.csv), PNG, JPEG, TIFF, NIfTI, FITS ("file.fits[1]") and NetCDF
-// ("file.nc:name") by their first bytes, each also in gzip; HDF5 and ISMRMRD ("file.h5:kspace", "file.h5:kspace[3]"), of which the CRC is
-// that of the numbers; BART's pairs, by either name or without an ending; whatever has a sidecar FILE.toml;
-// or a folder of PNG, JPEG and TIFF, in the order of their names. finite: refuse NaN and infinity.
+// ("file.nc:name") by their first bytes, each also in gzip; HDF5 and ISMRMRD ("file.h5:kspace",
+// "file.h5:kspace[3]"), of which the CRC is that of the numbers; BART's pairs, by either name or without an
+// ending; whatever has a sidecar FILE.toml; or a folder of PNG, JPEG and TIFF, in the order of their names.
+// finite: refuse NaN and infinity.
 ArrayFile read_array_file(const std::filesystem::path& path, bool finite = true);
 
 }  // namespace tweedie
