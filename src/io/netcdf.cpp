@@ -106,9 +106,11 @@ void read_axes(ByteView bytes, const NetcdfHeader& header, const NetcdfVariable&
     const nlohmann::json& axis = axes[i - 1];
     const auto step = axis.contains("values") ? even_step(axis["values"]) : std::nullopt;
     if (!step) break;
+    std::string units = axis["units"];
+    if (units.starts_with("degree")) units = "degrees";
+    if (i < axes.size() && units != meta.spacing_units) break;  // time beside space
+    meta.spacing_units = units;
     meta.spacing.insert(meta.spacing.begin(), *step);
-    const std::string units = axis["units"];
-    if (i == axes.size()) meta.spacing_units = units.starts_with("degree") ? "degrees" : units;
   }
   meta.header = nlohmann::json{{"variable", variable.name}, {"axes", axes}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -12,10 +12,12 @@ bool is_netcdf(ByteView bytes);
 
 // The variable of that name, or, where it is empty, the only one that is no coordinate. Numbers as stored, or
 // with scale_factor and add_offset as floats; what is _FillValue or missing_value becomes NaN. Spacing is
-// that of the coordinates of the last axes, up to three, as far as it is even.
+// that of the coordinates of the last axes, up to three, as far as it is even and in one unit.
 ArrayData parse_netcdf(ByteView bytes, const std::string& variable, const std::string& place);
 
-// One variable; with the dimensions and coordinates of meta.header for axes that x has in common with it.
-Bytes encode_netcdf(const Tensor& x, const ArrayMeta& meta, const std::string& place);
+// One variable, of that name, or where it is empty of that of meta.header, or x; with the dimensions and
+// coordinates of meta.header for axes that x has in common with it.
+Bytes encode_netcdf(const Tensor& x, const ArrayMeta& meta, const std::string& variable,
+                    const std::string& place);
 
 }  // namespace tweedie

@@ -85,7 +85,7 @@ std::vector<Axis> axes_of(const Tensor& x, const ArrayMeta& meta, std::string& v
   std::set<std::string> taken{variable};
   const auto header = nlohmann::json::parse(meta.header, nullptr, /*allow_exceptions=*/false);
   if (meta.format == FileFormat::netcdf && header.is_object()) {
-    variable = header["variable"];
+    if (variable.empty()) variable = header["variable"];
     taken = {variable};
     const auto& axes = header["axes"];
     for (size_t back = 1; back <= std::min({axes.size(), result.size(), meta.shape.size()}); ++back) {
@@ -101,6 +101,8 @@ std::vector<Axis> axes_of(const Tensor& x, const ArrayMeta& meta, std::string& v
       }
     }
   }
+  if (variable.empty()) variable = "x";
+  taken.insert(variable);
   for (size_t i = 0; i < result.size(); ++i) {
     std::string& name = result[i].name;
     if (!name.empty()) continue;
@@ -112,14 +114,15 @@ std::vector<Axis> axes_of(const Tensor& x, const ArrayMeta& meta, std::string& v
 
 }  // namespace
 
-Bytes encode_netcdf(const Tensor& x, const ArrayMeta& meta, const std::string& place) {
+Bytes encode_netcdf(const Tensor& x, const ArrayMeta& meta, const std::string& variable_name,
+                    const std::string& place) {
   const bool empty_axis =
       std::any_of(x.sizes().begin(), x.sizes().end(), [](int64_t size) { return size == 0; });
   if (x.is_complex() || empty_axis || x.dim() > 16) {
     throw Error(place, fmt::format("{} of shape {}, but a NetCDF variable has up to 16 axes of real numbers",
                                    toString(x.scalar_type()), to_string(x.sizes())));
   }
-  std::string name = "x";
+  std::string name = variable_name;
   const std::vector<Axis> axes = axes_of(x, meta, name);
   std::vector<Written> variables;
   for (size_t i = 0; i < axes.size(); ++i) {

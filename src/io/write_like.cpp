@@ -54,7 +54,7 @@ void write_like(const std::filesystem::path& path, const Tensor& x, const ArrayM
       return write(place.ends_with(".gz") ? gzipped(bytes, place) : bytes);
     }
     case FileFormat::netcdf:
-      return write(encode_netcdf(x, meta, place));
+      return write(encode_netcdf(x, meta, name.inside, place));
     case FileFormat::raw:
       return write_raw(name.file, x, meta);
   }

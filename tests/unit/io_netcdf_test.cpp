@@ -1,6 +1,7 @@
 #include "io/netcdf.h"
 
 #include "support/format_cases.h"
+#include "tweedie/array_io.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -124,7 +125,7 @@ TEST(IoNetcdf, RecordsAreTakenApartAndNumbersScaled) {
     EXPECT_EQ(v.values[1][0][2].item<float>(), 10 + 24 * 0.5F);
     EXPECT_EQ(u.meta.units, "m/s");
     EXPECT_EQ(u.meta.dtype, "int16");
-    EXPECT_EQ(u.meta.spacing, (std::vector<double>{7, 2.5, 5}));
+    EXPECT_EQ(u.meta.spacing, (std::vector<double>{2.5, 5}));
     EXPECT_EQ(u.meta.spacing_units, "degrees");
     EXPECT_TRUE(at::equal(read(winds, "time").values, at::tensor({100.0, 107.0}, at::kDouble)));
   }
@@ -165,6 +166,8 @@ TEST(IoNetcdf, IsWrittenWithItsAxes) {
   EXPECT_EQ(again.meta.spacing, (std::vector<double>{2.5, 5}));
   EXPECT_EQ(again.meta.spacing_units, "degrees");
   EXPECT_EQ(again.meta.units, "m/s");
+  write_like((folder / "named.nc").string() + ":wind", first.values[0], meta);
+  EXPECT_TRUE(at::equal(read_array((folder / "named.nc").string() + ":wind"), first.values[0]));
   // On another grid without its coordinates
   write_like(folder / "part.nc", first.values[0].slice(1, 0, 2), meta);
   EXPECT_EQ(read_array_data(folder / "part.nc").meta.spacing, std::vector<double>{});
