@@ -31,7 +31,7 @@ Precision parse_precision(const std::string& text) {
 std::string show(const nlohmann::ordered_json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number_float()) return fmt::format("{:.6g}", value.get<double>());
-  return value.dump();
+  return value.dump(-1, ' ', false, Summary::error_handler_t::replace);
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ void print(const Shared& shared, const Summary& summary, const std::vector<std::
       std::cerr << "tweedie: warning: " << warning.get<std::string>() << "\n";
   }
   if (shared.json) {
-    std::cout << summary.dump(2) << "\n";
+    std::cout << summary.dump(2, ' ', false, Summary::error_handler_t::replace) << "\n";
     return;
   }
   for (const std::string& line : lines) std::cout << line << "\n";

@@ -29,7 +29,7 @@ std::string extension_for(FileFormat format, at::IntArrayRef shape) {
     case FileFormat::fits:
       return axes >= 1 && axes <= 16 ? ".fits" : "";
     case FileFormat::netcdf:
-      return axes <= 16 ? ".nc" : "";
+      return axes >= 1 && axes <= 16 ? ".nc" : "";
     case FileFormat::raw:
       return ".raw";
   }

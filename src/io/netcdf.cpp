@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 namespace tweedie {
 
@@ -83,6 +84,56 @@ std::optional<double> even_step(const std::vector<double>& values) {
   return std::abs(step);
 }
 
+struct Scale {
+  double slope, intercept;
+};
+Scale scale_of(const NetcdfVariable& variable, const std::string& place) {
+  const Scale scale{variable.number("scale_factor").value_or(1), variable.number("add_offset").value_or(0)};
+  if (!std::isfinite(scale.slope) || scale.slope == 0 || !std::isfinite(scale.intercept)) {
+    throw Error(place,
+                fmt::format("scale_factor {} and add_offset {} are no scale", scale.slope, scale.intercept));
+  }
+  return scale;
+}
+
+// The numbers of a variable that stand for none
+class Missing {
+ public:
+  explicit Missing(const NetcdfVariable& variable) : type_(*variable.type) {
+    for (const char* attribute : {"_FillValue", "missing_value"}) {
+      auto fill = variable.number(attribute);
+      if (!fill || std::isnan(*fill)) continue;
+      // Attributes of unsigned numbers are stored as signed ones where the format has no others.
+      if (type_.name[0] == 'u' && *fill < 0) *fill += std::ldexp(1.0, static_cast<int>(8 * type_.size));
+      fills_.push_back(*fill);
+      if (type_.name == "float32") fills_.push_back(static_cast<double>(static_cast<float>(*fill)));
+    }
+  }
+
+  // found(index) for each, from first to last
+  template <class Found>
+  void for_each(ByteView data, Found found) const {
+    if (fills_.empty()) return;
+    const size_t most = 4096 * type_.size;
+    for (size_t at = 0; at < data.size(); at += most) {
+      const std::vector<double> numbers =
+          netcdf_numbers(data.subspan(at, std::min(most, data.size() - at)), type_);
+      for (size_t i = 0; i < numbers.size(); ++i) {
+        if (std::find(fills_.begin(), fills_.end(), numbers[i]) != fills_.end()) found(at / type_.size + i);
+      }
+    }
+  }
+  size_t count(ByteView data) const {
+    size_t result = 0;
+    for_each(data, [&](size_t) { ++result; });
+    return result;
+  }
+
+ private:
+  const NumberType& type_;
+  std::vector<double> fills_;
+};
+
 // Dimensions of the variable, for files that are written like this one; and the spacing
 void read_axes(ByteView bytes, const NetcdfHeader& header, const NetcdfVariable& variable, ArrayMeta& meta,
                const std::string& place) {
@@ -93,11 +144,18 @@ void read_axes(ByteView bytes, const NetcdfHeader& header, const NetcdfVariable&
     nlohmann::json axis{{"name", dimension.name}};
     const NetcdfVariable* coordinate = header.coordinate(dimension);
     if (coordinate != nullptr && coordinate->type != nullptr && dimension.size <= most) {
-      const std::vector<double> values =
-          netcdf_numbers(data_of(bytes, header, *coordinate, place), *coordinate->type);
-      if (std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); })) {
+      const Bytes data = data_of(bytes, header, *coordinate, place);
+      std::vector<double> values = netcdf_numbers(data, *coordinate->type);
+      const auto [slope, intercept] = scale_of(*coordinate, place);
+      for (double& value : values) value = slope * value + intercept;
+      const bool finite =
+          std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+      if (finite && Missing(*coordinate).count(data) == 0) {
         axis["values"] = values;
-        axis["units"] = coordinate->text("units");
+        axis["texts"] = nlohmann::json::object();
+        for (const NetcdfAttribute& each : coordinate->attributes) {
+          if (!each.text.empty() && each.name != "_Unsigned") axis["texts"][each.name] = each.text;
+        }
       }
     }
     axes.push_back(std::move(axis));
@@ -106,7 +164,7 @@ void read_axes(ByteView bytes, const NetcdfHeader& header, const NetcdfVariable&
     const nlohmann::json& axis = axes[i - 1];
     const auto step = axis.contains("values") ? even_step(axis["values"]) : std::nullopt;
     if (!step) break;
-    std::string units = axis["units"];
+    std::string units = axis["texts"].value("units", "");
     if (units.starts_with("degree")) units = "degrees";
     if (i < axes.size() && units != meta.spacing_units) break;  // time beside space
     meta.spacing_units = units;
@@ -114,24 +172,6 @@ void read_axes(ByteView bytes, const NetcdfHeader& header, const NetcdfVariable&
   }
   meta.header = nlohmann::json{{"variable", variable.name}, {"axes", axes}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-// Where the numbers are one of those that stand for none
-std::vector<size_t> missing_in(ByteView data, const NetcdfVariable& variable) {
-  std::vector<double> fills;
-  for (const char* attribute : {"_FillValue", "missing_value"}) {
-    const auto fill = variable.number(attribute);
-    if (!fill || std::isnan(*fill)) continue;
-    fills.push_back(*fill);
-    if (variable.type->name == "float32") fills.push_back(static_cast<double>(static_cast<float>(*fill)));
-  }
-  std::vector<size_t> result;
-  if (fills.empty()) return result;
-  const std::vector<double> numbers = netcdf_numbers(data, *variable.type);
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    if (std::find(fills.begin(), fills.end(), numbers[i]) != fills.end()) result.push_back(i);
-  }
-  return result;
 }
 
 }  // namespace
@@ -152,25 +192,24 @@ ArrayData parse_netcdf(ByteView bytes, const std::string& name, const std::strin
   meta.dtype = variable.type->name;
   meta.shape = shape;
   meta.units = variable.text("units");
-  meta.slope = variable.number("scale_factor").value_or(1);
-  meta.intercept = variable.number("add_offset").value_or(0);
-  if (!std::isfinite(meta.slope) || meta.slope == 0 || !std::isfinite(meta.intercept))
-    throw Error(place,
-                fmt::format("scale_factor {} and add_offset {} are no scale", meta.slope, meta.intercept));
+  const auto [slope, intercept] = scale_of(variable, place);
+  meta.slope = slope;
+  meta.intercept = intercept;
   read_axes(bytes, header, variable, meta, place);
-  const std::vector<size_t> missing = missing_in(data, variable);
-  if (missing.empty() && meta.slope == 1 && meta.intercept == 0) {
+  const Missing missing(variable);
+  if (missing.count(data) == 0 && slope == 1 && intercept == 0) {
     result.values = numbers_from(data, *variable.type, shape, true);
     return result;
   }
-  result.values = floats_from(data, *variable.type, shape, true, meta.slope, meta.intercept);
-  const bool single = result.values.scalar_type() == at::kFloat;
-  for (const size_t i : missing) {
-    if (single) {
-      static_cast<float*>(result.values.data_ptr())[i] = std::numeric_limits<float>::quiet_NaN();
-    } else {
-      static_cast<double*>(result.values.data_ptr())[i] = std::numeric_limits<double>::quiet_NaN();
-    }
+  result.values = floats_from(data, *variable.type, shape, true, slope, intercept);
+  const auto set_nan = [&](auto* values) {
+    using Value = std::remove_pointer_t<decltype(values)>;
+    missing.for_each(data, [&](size_t i) { values[i] = std::numeric_limits<Value>::quiet_NaN(); });
+  };
+  if (result.values.scalar_type() == at::kFloat) {
+    set_nan(static_cast<float*>(result.values.data_ptr()));
+  } else {
+    set_nan(static_cast<double*>(result.values.data_ptr()));
   }
   return result;
 }

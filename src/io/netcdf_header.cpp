@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 namespace tweedie {
 
@@ -110,7 +111,10 @@ NetcdfVariable read_variable(Cursor& cursor, const std::vector<NetcdfDimension>&
     result.axes.push_back(static_cast<size_t>(axis));
   }
   result.attributes = read_attributes(cursor);
-  result.type = find_number_type(netcdf_type_name(cursor.word(), cursor.place()));
+  std::string type = netcdf_type_name(cursor.word(), cursor.place());
+  // How files without unsigned types say that numbers are unsigned
+  if (type.starts_with("int") && type != "int64" && result.text("_Unsigned") == "true") type.insert(0, "u");
+  result.type = find_number_type(type);
   cursor.count();  // its size, which follows from the shape, and is wrong in large files
   result.begin = cursor.offset();
   return result;
@@ -196,6 +200,8 @@ bool NetcdfHeader::is_coordinate(const NetcdfVariable& variable) const {
 NetcdfHeader parse_netcdf_header(ByteView bytes, const std::string& place) {
   Cursor cursor(bytes, place);
   const ByteView magic = cursor.take(4);
+  if (std::memcmp(magic.data(), "CDF", 3) != 0)
+    throw Error(place, "is no NetCDF file: it does not begin with CDF");
   const uint8_t version = magic[3];
   if (version != 1 && version != 2 && version != 5)
     throw Error(place, fmt::format("version {} of NetCDF, but 1, 2 and 5 are read", version));

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <map>
 #include <set>
 
 namespace tweedie {
@@ -50,13 +51,17 @@ class Writer {
   bool wide_;
 };
 
+using Texts = std::map<std::string, std::string>;  // attributes
+
 struct Axis {
-  std::string name, units;
+  std::string name;
+  Texts texts;
   std::vector<double> values;  // of its coordinate; may be empty
 };
 
 struct Written {
-  std::string name, units;
+  std::string name;
+  Texts texts;
   std::vector<size_t> axes;
   uint32_t type;
   double slope = 1, intercept = 0;
@@ -84,7 +89,7 @@ std::vector<Axis> axes_of(const Tensor& x, const ArrayMeta& meta, std::string& v
   std::vector<Axis> result(static_cast<size_t>(x.dim()));
   std::set<std::string> taken{variable};
   const auto header = nlohmann::json::parse(meta.header, nullptr, /*allow_exceptions=*/false);
-  if (meta.format == FileFormat::netcdf && header.is_object()) {
+  if (meta.format == FileFormat::netcdf && header.contains("variable") && header.contains("axes")) {
     if (variable.empty()) variable = header["variable"];
     taken = {variable};
     const auto& axes = header["axes"];
@@ -96,7 +101,7 @@ std::vector<Axis> axes_of(const Tensor& x, const ArrayMeta& meta, std::string& v
       if (!taken.insert(name).second) continue;
       axis.name = name;
       if (from.contains("values")) {
-        axis.units = from["units"];
+        axis.texts = from["texts"].get<Texts>();
         axis.values = from["values"].get<std::vector<double>>();
       }
     }
@@ -116,10 +121,11 @@ std::vector<Axis> axes_of(const Tensor& x, const ArrayMeta& meta, std::string& v
 
 Bytes encode_netcdf(const Tensor& x, const ArrayMeta& meta, const std::string& variable_name,
                     const std::string& place) {
-  const bool empty_axis =
-      std::any_of(x.sizes().begin(), x.sizes().end(), [](int64_t size) { return size == 0; });
-  if (x.is_complex() || empty_axis || x.dim() > 16) {
-    throw Error(place, fmt::format("{} of shape {}, but a NetCDF variable has up to 16 axes of real numbers",
+  const bool fits = std::all_of(x.sizes().begin(), x.sizes().end(), [](int64_t size) {
+    return size > 0 && size <= std::numeric_limits<int32_t>::max();
+  });
+  if (x.is_complex() || !fits || x.dim() < 1 || x.dim() > 16) {
+    throw Error(place, fmt::format("{} of shape {}, but a NetCDF variable has 1 to 16 axes of real numbers",
                                    toString(x.scalar_type()), to_string(x.sizes())));
   }
   std::string name = variable_name;
@@ -127,15 +133,16 @@ Bytes encode_netcdf(const Tensor& x, const ArrayMeta& meta, const std::string& v
   std::vector<Written> variables;
   for (size_t i = 0; i < axes.size(); ++i) {
     if (axes[i].values.empty()) continue;
-    Written coordinate{axes[i].name, axes[i].units, {i}, 6, 1, 0, {}};
+    Written coordinate{axes[i].name, axes[i].texts, {i}, 6, 1, 0, {}};
     Writer numbers(false);
     for (const double value : axes[i].values) numbers.whole(std::bit_cast<uint64_t>(value), 8);
     coordinate.numbers = std::move(numbers.bytes);
     variables.push_back(std::move(coordinate));
   }
   StoredNumbers stored = numbers_of(x, meta);
+  const Texts units = meta.units.empty() ? Texts() : Texts{{"units", meta.units}};
   Written main{
-      name, meta.units, {}, type_of(*stored.type), stored.slope, stored.intercept, std::move(stored.bytes)};
+      name, units, {}, type_of(*stored.type), stored.slope, stored.intercept, std::move(stored.bytes)};
   for (size_t i = 0; i < axes.size(); ++i) main.axes.push_back(i);
   variables.push_back(std::move(main));
 
@@ -158,8 +165,8 @@ Bytes encode_netcdf(const Tensor& x, const ArrayMeta& meta, const std::string& v
       to.word(variable.axes.size());
       for (const size_t axis : variable.axes) to.word(axis);
       const bool scaled = variable.slope != 1 || variable.intercept != 0;
-      to.list(NetcdfTag::attribute, (variable.units.empty() ? 0 : 1) + (scaled ? 2 : 0));
-      if (!variable.units.empty()) to.text("units", variable.units);
+      to.list(NetcdfTag::attribute, variable.texts.size() + (scaled ? 2 : 0));
+      for (const auto& [attribute, value] : variable.texts) to.text(attribute, value);
       if (scaled) {
         to.real("scale_factor", variable.slope);
         to.real("add_offset", variable.intercept);

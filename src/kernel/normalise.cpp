@@ -183,6 +183,11 @@ void activation_gradient(const E* x, const ImageSize& size, const float* a, cons
 }
 
 template <class E>
+void silu(const E* x, int64_t count, E* z) {
+  silu_gradient<E>(x, count, nullptr, false, nullptr, z);
+}
+
+template <class E>
 void silu_gradient(const E* x, int64_t count, const float* dz, bool add, E* dx, E* z) {
   vectorised<silu_both<E>>(x, count, dz, add, dx, z);
 }
@@ -201,6 +206,7 @@ void norm_gradient(const E* x, const ImageSize& size, const float* a, const floa
   template void copy_image(const E*, const ImageSize&, ImageView<E>);                                     \
   template void activation_gradient(const E*, const ImageSize&, const float*, const float*, const float*, \
                                     Activation, float*, float*, float*);                                  \
+  template void silu(const E*, int64_t, E*);                                                              \
   template void silu_gradient(const E*, int64_t, const float*, bool, E*, E*);                             \
   template void norm_gradient(const E*, const ImageSize&, const float*, const float*, const float*,       \
                               const float*, const float*, bool, E*);

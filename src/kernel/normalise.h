@@ -36,7 +36,10 @@ void copy_image(const E* x, const ImageSize& size, ImageView<E> y);
 template <class E>
 void activation_gradient(const E* x, const ImageSize& size, const float* a, const float* b, const float* mean,
                          Activation activation, float* dz, float* sum_g, float* sum_gx);
-// Without a norm, in one pass: z = silu(x), dx = (or +=) dz silu'(x); either may be null. count: lanes of all
+// Without a norm: z = silu(x). count: lanes of all, as below
+template <class E>
+void silu(const E* x, int64_t count, E* z);
+// dx = (or +=) dz silu'(x) and z = silu(x), in one pass; either may be null.
 template <class E>
 void silu_gradient(const E* x, int64_t count, const float* dz, bool add, E* dx, E* z);
 // dx = (or +=) a g - u - v (x - mean)

@@ -44,7 +44,7 @@ class ConvolutionBase : public Operation<E> {
   }
 
  protected:
-  // Of the weights; of x and of what precedes the convolution
+  // Of the weights; of x and of what precedes the convolution, always where something does
   virtual void product_gradients(Frame<E>& frame, bool of_weights, bool of_input) const = 0;
 
   using Operation<E>::in_place;
@@ -101,6 +101,21 @@ class ConvolutionBase : public Operation<E> {
   Convolution convolution_;
   Before<E> before_;
   std::vector<float> bias_;
+};
+
+// One whose two gradients share no work
+template <class E>
+class SeparateGradients : public ConvolutionBase<E> {
+ protected:
+  using ConvolutionBase<E>::ConvolutionBase;
+  virtual void weight_gradient(Frame<E>& frame) const = 0;
+  virtual void input_gradient(Frame<E>& frame) const = 0;
+
+ private:
+  void product_gradients(Frame<E>& frame, bool of_weights, bool of_input) const final {
+    if (of_weights) weight_gradient(frame);
+    if (of_input) input_gradient(frame);
+  }
 };
 
 std::unique_ptr<Operation<float>> make_winograd_convolution(const Value& x, const Convolution& convolution);

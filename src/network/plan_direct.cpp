@@ -17,10 +17,10 @@ Bfloat16* take_halves(Scratch& scratch, int64_t count) {
   return reinterpret_cast<Bfloat16*>(scratch.take(in_floats(count)));
 }
 
-class DirectConvolutions final : public ConvolutionBase<Bfloat16> {
+class DirectConvolutions final : public SeparateGradients<Bfloat16> {
  public:
   DirectConvolutions(const Value& x, const Convolution& convolution)
-      : ConvolutionBase<Bfloat16>(x, convolution) {
+      : SeparateGradients<Bfloat16>(x, convolution) {
     in_place = place_of_addend();
   }
 
@@ -63,12 +63,7 @@ class DirectConvolutions final : public ConvolutionBase<Bfloat16> {
     return sum;
   }
 
-  void product_gradients(Frame<Bfloat16>& frame, bool of_weights, bool of_input) const override {
-    if (of_weights) weight_gradient(frame);
-    if (of_input) input_gradient(frame);
-  }
-
-  void weight_gradient(Frame<Bfloat16>& frame) const {
+  void weight_gradient(Frame<Bfloat16>& frame) const override {
     const DirectKernelGradient gradient(x().size, convolution_.out, convolution_.kernel, frame.rows);
     const int64_t numbers = before_.nothing() ? 0 : x().size.numbers();
     Scratch scratch(Scratch::sum({in_floats(frame.rows * numbers), gradient.scratch_numbers()}));
@@ -79,7 +74,7 @@ class DirectConvolutions final : public ConvolutionBase<Bfloat16> {
                  scratch.take(gradient.scratch_numbers()));
   }
 
-  void input_gradient(Frame<Bfloat16>& frame) const {
+  void input_gradient(Frame<Bfloat16>& frame) const override {
     const DirectConvolution& layer = adjoint_.get([&] {
       return DirectConvolution::adjoint(output.size, convolution_.weight.data, x().size.channels,
                                         convolution_.kernel, OutputKind::float32);
@@ -150,7 +145,7 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
     if (before_.nothing()) {
       std::copy_n(from, numbers, z);
     } else {
-      silu_gradient<Bfloat16>(from, numbers, nullptr, false, nullptr, z);
+      silu(from, numbers, z);
     }
     std::fill(z + rows * x().size.lanes(), z + block_rows * x().size.lanes(), Bfloat16{});
     return z;
@@ -173,22 +168,21 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
     }
   }
 
+  // activation(x) comes with the gradient of x, in one pass.
   void product_gradients(Frame<Bfloat16>& frame, bool of_weights, bool of_input) const override {
-    const DirectConvolution& layer = adjoint_.get([&] {
-      return DirectConvolution::adjoint(block_of(output, block_rows), convolution_.weight.data,
-                                        x().size.channels, 1, OutputKind::float32);
-    });
+    const DirectConvolution* adjoint = of_input ? &this->adjoint() : nullptr;
     const DirectKernelGradient gradient(block_of(x(), frame.rows), convolution_.out, 1, 1);
     const int64_t in = x().size.lanes(), out = output.size.lanes();
     const int64_t activated = of_weights && !before_.nothing() ? frame.rows * in : 0;
-    const int64_t shared = std::max(layer.scratch_numbers(), gradient.scratch_numbers());
+    const int64_t shared =
+        std::max(adjoint == nullptr ? 0 : adjoint->scratch_numbers(), gradient.scratch_numbers());
     Scratch scratch(
         Scratch::sum({in_floats(activated), in_floats(block_rows * out), block_rows * in, in, shared}));
     Bfloat16* z = activated > 0 ? take_halves(scratch, activated) : nullptr;
     Bfloat16* dy_block = take_halves(scratch, block_rows * out);
     float *dz = scratch.take(block_rows * in), *no_bias = scratch.take(in), *work = scratch.take(shared);
-    std::fill_n(no_bias, in, 0.0F);
     if (of_input) {
+      std::fill_n(no_bias, in, 0.0F);
       const bool wanted = frame.gradients[x().index] != nullptr;
       const auto [dx, add] = wanted ? frame.begin_gradient(x()) : Frame<Bfloat16>::Gradient{nullptr, false};
       for_each_block(frame, [&, dx = dx, add = add](int64_t row, int64_t rows) {
@@ -198,7 +192,7 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
           std::fill(dy_block + rows * out, dy_block + block_rows * out, Bfloat16{});
           dy = dy_block;
         }
-        if (dx != nullptr) layer.run(dy, no_bias, dz, work);
+        if (dx != nullptr) adjoint->run(dy, no_bias, dz, work);
         Bfloat16* to = dx == nullptr ? nullptr : dx + row * in;
         if (before_.nothing()) {
           add_numbers(dz, rows * in, add, to);
@@ -206,12 +200,17 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
           silu_gradient(frame.value(x(), row), rows * in, dz, add, to, z == nullptr ? nullptr : z + row * in);
         }
       });
-    } else if (activated > 0) {
-      silu_gradient<Bfloat16>(frame.value(x()), activated, nullptr, false, nullptr, z);
     }
     if (!of_weights) return;
     gradient.add(activated > 0 ? z : frame.value(x()), output_gradient(frame),
                  frame.parameter_gradients[convolution_.weight.index], work);
+  }
+
+  const DirectConvolution& adjoint() const {
+    return adjoint_.get([&] {
+      return DirectConvolution::adjoint(block_of(output, block_rows), convolution_.weight.data,
+                                        x().size.channels, 1, OutputKind::float32);
+    });
   }
 
   Once<DirectConvolution> forward_, adjoint_;

@@ -9,10 +9,10 @@ namespace tweedie {
 namespace {
 
 // A matrix product over the pixels, of all images together where no norm tells them apart
-class PointwiseConvolution final : public ConvolutionBase<float> {
+class PointwiseConvolution final : public SeparateGradients<float> {
  public:
   PointwiseConvolution(const Value& x, const Convolution& convolution)
-      : ConvolutionBase<float>(x, convolution) {}
+      : SeparateGradients<float>(x, convolution) {}
 
   void forward(const Frame<float>& frame) const override {
     const PackedMatrix& matrix = forward_.get([&] {
@@ -70,12 +70,7 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
     }
   }
 
-  void product_gradients(Frame<float>& frame, bool of_weights, bool of_input) const override {
-    if (of_weights) weight_gradient(frame);
-    if (of_input) input_gradient(frame);
-  }
-
-  void weight_gradient(Frame<float>& frame) const {
+  void weight_gradient(Frame<float>& frame) const override {
     const int64_t channels = x().size.channels, in = x().size.lanes(), out = convolution_.out;
     std::vector<float> sums(static_cast<size_t>(out * in));
     for_each_stack(frame, [&](const Stack& stack, float* z) {
@@ -87,7 +82,7 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
     add_channels(sums.data(), {in, 0}, out, channels, to, {channels, 0});
   }
 
-  void input_gradient(Frame<float>& frame) const {
+  void input_gradient(Frame<float>& frame) const override {
     const PackedMatrix& matrix = adjoint_.get([&] {
       const int64_t in = x().size.channels;
       return PackedMatrix(convolution_.weight.data, in, 1, convolution_.out, in);

@@ -10,10 +10,10 @@ namespace tweedie {
 
 namespace {
 
-class WinogradConvolution final : public ConvolutionBase<float> {
+class WinogradConvolution final : public SeparateGradients<float> {
  public:
   WinogradConvolution(const Value& x, const Convolution& convolution)
-      : ConvolutionBase<float>(x, convolution), grid_{x.size.height, x.size.width} {
+      : SeparateGradients<float>(x, convolution), grid_{x.size.height, x.size.width} {
     in_place = place_of_addend();
   }
 
@@ -107,7 +107,7 @@ class WinogradConvolution final : public ConvolutionBase<float> {
   }
 
   // Some images at a time, so that dz stays in the cache until it is used.
-  void input_gradient(Frame<float>& frame) const {
+  void input_gradient(Frame<float>& frame) const override {
     const WinogradKernel& kernel = adjoint_.get([&] {
       return WinogradKernel::adjoint(convolution_.weight.data, convolution_.out, x().size.channels);
     });
@@ -129,12 +129,7 @@ class WinogradConvolution final : public ConvolutionBase<float> {
     }
   }
 
-  void product_gradients(Frame<float>& frame, bool of_weights, bool of_input) const override {
-    if (of_weights) weight_gradient(frame);
-    if (of_input) input_gradient(frame);
-  }
-
-  void weight_gradient(Frame<float>& frame) const {
+  void weight_gradient(Frame<float>& frame) const override {
     const int64_t in = x().size.lanes(), out = output.size.lanes(), most = block_tiles(in + out);
     const int64_t in_padded = Padded::numbers(grid_, in), out_padded = Padded::numbers(grid_, out);
     const int64_t in_point = point_stride(most, in), out_point = point_stride(most, out);

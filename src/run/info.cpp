@@ -70,11 +70,12 @@ std::optional<Summary> describe_safetensors(const std::filesystem::path& path, c
 template <class Number>
 void describe_numbers(const Number* begin, int64_t count, Summary& summary) {
   if constexpr (std::is_floating_point_v<Number>) {
-    std::vector<Number> finite;
     const auto is_finite = [](Number x) { return std::isfinite(x); };
-    std::copy_if(begin, begin + count, std::back_inserter(finite), is_finite);
-    if (const auto kept = static_cast<int64_t>(finite.size()); kept < count) {
+    if (const int64_t kept = std::count_if(begin, begin + count, is_finite); kept < count) {
       summary["missing"] = count - kept;  // NaN or infinite
+      std::vector<Number> finite;
+      finite.reserve(static_cast<size_t>(kept));
+      std::copy_if(begin, begin + count, std::back_inserter(finite), is_finite);
       if (kept > 0) describe_numbers(finite.data(), kept, summary);
       return;
     }

@@ -2,6 +2,7 @@
 
 #include "core/shape.h"
 #include "io/bytes.h"
+#include "train/augmentation.h"
 #include "tweedie/diffusion.h"
 
 #include <ATen/ATen.h>
@@ -61,7 +62,7 @@ Lesson lesson(const LatentDiffusionConfig& o, const TrainConfig& config, const D
                             to_string(card.shape)));
   }
   if (config.train.options.augment.any()) {
-    throw Error("train.mirror",
+    throw Error(field_of(config.train.options.augment),
                 "what is learned from are latents, whose images would be other ones; train the first stage "
                 "with mirror or shift");
   }

@@ -10,11 +10,15 @@
 
 namespace tweedie {
 
+const char* field_of(const AugmentOptions& options) {
+  return options.mirror != Mirror::none ? "train.mirror" : "train.shift";
+}
+
 void check_augmentation(const AugmentOptions& options, const Shape& shape) {
   if (!options.any()) return;
-  const char* field = options.mirror != Mirror::none ? "train.mirror" : "train.shift";
   if (shape.size() != 3) {
-    throw Error(field, fmt::format("rows of shape {} are no images; (C, H, W) is needed", to_string(shape)));
+    throw Error(field_of(options),
+                fmt::format("rows of shape {} are no images; (C, H, W) is needed", to_string(shape)));
   }
   const int64_t side = std::min(shape[1], shape[2]);
   if (options.shift < 0 || options.shift >= side)

@@ -6,6 +6,9 @@
 
 namespace tweedie {
 
+// Which of its options the user has set, to name in an Error
+const char* field_of(const AugmentOptions& options);
+
 // Throws Error naming the field of [train] unless rows of this shape can be changed as asked.
 void check_augmentation(const AugmentOptions& options, const Shape& shape);
 

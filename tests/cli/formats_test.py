@@ -130,6 +130,12 @@ class Formats(Scene):
         self.assertEqual((told["missing"], told["min"], told["max"], told["mean"]), (2, 1, 3, 2))
         self.assertIn("2 of 4", self.refused("convert", "holes.npy", "holes.nc"))
 
+    def test_units_in_any_encoding(self):
+        self.tweedie("convert", "y.fits", "latin.nc")
+        latin = self.folder / "latin.nc"
+        latin.write_bytes(latin.read_bytes().replace(b"adu", b"\xb0du"))
+        self.assertEqual(self.info("latin.nc")["units"], "\ufffddu")
+
     def test_another_format(self):
         for name, ending in (("nifti", ".nii.gz"), ("tiff", ".tif"), ("hdf5", ".h5"), ("cfl", ".cfl"), ("fits", ".fits"), ("netcdf", ".nc"),
                              ("raw", ".raw")):

@@ -35,6 +35,8 @@ struct Winds {
   uint64_t records = 2;
   bool second = true;  // v too
   int16_t fill = -99;
+  bool is_unsigned = false;  // u and v, as _Unsigned says
+  double degrees = 1;        // scale_factor of lon
   std::vector<int16_t> numbers{0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, -99, 15, 16, 17, 18};
 
   Big& count(Big& to, uint64_t value) const { return to.whole(value, version == 5 ? 8 : 4); }
@@ -67,9 +69,15 @@ struct Winds {
       name(to, called);
       count(to, axes.size());
       for (const uint64_t axis : axes) count(to, axis);
-      const bool scaled = type == 3;
-      count(to.whole(12), scaled ? 4 : 1);
+      const bool scaled = type == 3, coarse = called == "lon" && degrees != 1, timed = called == "time";
+      count(to.whole(12), 1 + (scaled ? 3 : 0) + (scaled && is_unsigned) + coarse + timed);
       text(to, "units", units);
+      if (timed) text(to, "calendar", "noleap");
+      if (scaled && is_unsigned) text(to, "_Unsigned", "true");
+      if (coarse) {
+        name(to, "scale_factor");
+        count(to.whole(6), 1).real(degrees);
+      }
       if (scaled) {
         name(to, "scale_factor");
         count(to.whole(6), 1).real(0.5);
@@ -138,6 +146,17 @@ TEST(IoNetcdf, WhatIsMissingIsNaN) {
   EXPECT_FALSE(read({.fill = -98}, "u").values.isnan().any().item<bool>());
 }
 
+TEST(IoNetcdf, UnsignedNumbersInASignedType) {
+  const ArrayData u = read({.is_unsigned = true, .numbers = std::vector<int16_t>(18, -2)}, "u");
+  EXPECT_EQ(u.meta.dtype, "uint16");
+  EXPECT_EQ(u.values[0][0][0].item<float>(), 10 + 65534 * 0.5F);
+  EXPECT_TRUE(std::isnan(read({.is_unsigned = true}, "u").values[1][1][1].item<float>()));
+}
+
+TEST(IoNetcdf, CoordinatesAreScaledToo) {
+  EXPECT_EQ(read({.degrees = 0.5}, "u").meta.spacing, (std::vector<double>{2.5, 2.5}));
+}
+
 TEST(IoNetcdf, TheOnlyVariableNeedsNoName) {
   EXPECT_TRUE(at::equal(read({.second = false}, "").values[0], read({}, "u").values[0]));
   EXPECT_THAT(refusal({}, ""), AllOf(HasSubstr("several variables"), HasSubstr("u, v")));
@@ -166,6 +185,10 @@ TEST(IoNetcdf, IsWrittenWithItsAxes) {
   EXPECT_EQ(again.meta.spacing, (std::vector<double>{2.5, 5}));
   EXPECT_EQ(again.meta.spacing_units, "degrees");
   EXPECT_EQ(again.meta.units, "m/s");
+  // Whole, with its calendar
+  write_like(folder / "whole.nc", first.values, meta);
+  const Bytes written = bytes_at(folder / "whole.nc");
+  EXPECT_THAT(std::string(written.begin(), written.end()), AllOf(HasSubstr("noleap"), HasSubstr("hours")));
   write_like((folder / "named.nc").string() + ":wind", first.values[0], meta);
   EXPECT_TRUE(at::equal(read_array((folder / "named.nc").string() + ":wind"), first.values[0]));
   // On another grid without its coordinates
@@ -179,6 +202,10 @@ TEST(IoNetcdf, BrokenFilesAreRefused) {
   expect_every_truncation_refused(whole, [](ByteView bytes) { parse_netcdf(bytes, "v", "x.nc"); });
   EXPECT_GE(refused_mutants(whole, 400, [](ByteView bytes) { parse_netcdf(bytes, "v", "x.nc"); }), 50);
   EXPECT_THAT(refusal({.version = 7}), HasSubstr("version 7"));
+  EXPECT_THAT(message_of(to_bytes("GIF\x01 and more"), [](ByteView b) { parse_netcdf(b, "", "x.nc"); }),
+              HasSubstr("does not begin with CDF"));
+  EXPECT_THAT(message_of([] { encode_netcdf(at::scalar_tensor(1.0), {}, "", "x.nc"); }),
+              HasSubstr("1 to 16"));
 }
 
 }  // namespace
