@@ -41,6 +41,13 @@ Finding finite(const Tensor& draws);
 Finding data_consistency(const Tensor& residual_chi2, int64_t measurements,
                          const Significance& significance = {});
 
+// z: (cases, ...), a second measurement of each x, with noise of its own, that the draws were not given;
+// predicted: (draws, cases, ...), that measurement of each draw with noise. value: the mean squared error of
+// z over that which the draws expect, each entry in units of its variance among them; p_value: two-sided,
+// exact for any law and any dependence among entries, from ranks. Fails outside [1 / 1.25, 1.25], also of one
+// case where it is 5 standard deviations off. Sees a prior that is wrong where y says nothing.
+Finding held_out(const Tensor& z, const Tensor& predicted, const Significance& significance = {});
+
 struct CoverageOptions {
   std::vector<double> levels = {0.5, 0.8, 0.9, 0.95};
   Tensor mask;        // bool, broadcasts to truth: the coordinates that count; undefined: all

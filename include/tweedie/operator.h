@@ -52,6 +52,9 @@ class LinearOperator : public ForwardOperator {
   // (A A^T + lambda I)^{-1} b, lambda > 0 and finite: (B, *codomain) -> (B, *codomain), computed as
   // solve_normal is
   Tensor solve_gram(const Tensor& b, double lambda) const;
+  // M b for conjugate gradients with A A^T + lambda I, lambda >= 0 and finite: M is symmetric, positive
+  // definite and near a multiple of that matrix's inverse where the operator knows one, else I. Cheap.
+  Tensor precondition_gram(const Tensor& b, double lambda) const;
   // A^+ y, of all x with |y - A x| least the shortest: (B, *codomain) -> (B, *domain). In closed form where
   // there is one, for which singular values below the rounding of y's dtype are zero; else as solve_normal
   // does it.
@@ -73,6 +76,7 @@ class LinearOperator : public ForwardOperator {
   virtual Tensor do_normal(const Tensor& x) const { return do_adjoint(do_apply(x)); }
   virtual Tensor do_solve_normal(const Tensor& b, double lambda) const;
   virtual Tensor do_solve_gram(const Tensor& b, double lambda) const;
+  virtual Tensor do_precondition_gram(const Tensor& b, double /*lambda*/) const { return b; }
   virtual Tensor do_pseudo_inverse(const Tensor& y) const;
   virtual double do_norm(double tolerance) const { return norm_by_lanczos(tolerance); }
 };

@@ -52,6 +52,7 @@ ConjugateGradientResult conjugate_gradient(const BatchMap& apply, const Tensor& 
       active.logical_and(broken.logical_not()).logical_and(rr.gt(options.tolerance * options.tolerance * bb));
   Tensor iterations = at::zeros_like(bb, at::kLong);
   std::vector<Tensor> steps;
+  Tensor best_u = u, best_rz = rz, best_rr = rr, taken = iterations;  // of the best iterate so far
   // A row leaves the computation where `good` is false, with what it has.
   const auto keep = [&](const Tensor& good) {
     broken = broken.logical_or(active.logical_and(good.logical_not()));
@@ -73,9 +74,21 @@ ConjugateGradientResult conjugate_gradient(const BatchMap& apply, const Tensor& 
 
     z = map(precondition, r);
     const Tensor rz_next = row_dot(r, z);
+    if (options.keep_best) {
+      const Tensor better = steps.back().ne(0).logical_and(rz_next.lt(best_rz));
+      best_u = at::where(per_row(better, u).to(at::kBool), u, best_u);
+      best_rz = at::where(better, rz_next, best_rz);
+      best_rr = at::where(better, rr, best_rr);
+      taken = at::where(better, iterations, taken);
+    }
     keep(positive(rz_next));
     p = advance(active, z, rz_next / rz, p);
     rz = rz_next;
+  }
+  if (options.keep_best) {
+    u = best_u, rr = best_rr;
+    for (size_t k = 0; k < steps.size(); ++k)
+      steps[k] = at::where(taken.gt(static_cast<int64_t>(k)), steps[k], at::zeros_like(steps[k]));
   }
   return {u, iterations, std::move(steps), at::where(bb.ne(0), (rr / bb).sqrt(), at::zeros_like(bb)), broken};
 }

@@ -18,6 +18,8 @@ struct ConjugateGradientOptions {
   double tolerance = 1e-6;  // stop at ||b - B u|| <= tolerance ||b||, the residual carried by the recurrence
   double min_curvature =
       0;  // stop where p^T B p <= min_curvature p^T p: a known lower bound on B's eigenvalues
+  bool keep_best = false;  // give the iterate of least r^T M r, M the preconditioner, not the last: for a B
+                           // that is symmetric and positive definite only nearly, where a step can go astray
 };
 
 struct ConjugateGradientResult {

@@ -92,7 +92,17 @@ Tensor LinearOperator::solve_gram(const Tensor& b, double lambda) const {
 
 Tensor LinearOperator::do_solve_gram(const Tensor& b, double lambda) const {
   const auto shifted = [&](const Tensor& y) { return gram(y) + lambda * y; };
-  return conjugate_gradient(shifted, b.to(at::kDouble), for_solves(b)).u.to(b.scalar_type());
+  const auto precondition = [&](const Tensor& y) { return do_precondition_gram(y, lambda); };
+  return conjugate_gradient(shifted, b.to(at::kDouble), for_solves(b), precondition).u.to(b.scalar_type());
+}
+
+Tensor LinearOperator::precondition_gram(const Tensor& b, double lambda) const {
+  require(b, codomain(), "operator.precondition_gram");
+  if (!(lambda >= 0) || !std::isfinite(lambda)) {
+    throw Error("operator.precondition_gram",
+                fmt::format("lambda = {}, but a finite number >= 0 is needed", lambda));
+  }
+  return b.size(0) == 0 ? at::empty_like(b) : do_precondition_gram(b, lambda);
 }
 
 Tensor LinearOperator::pseudo_inverse(const Tensor& y) const {

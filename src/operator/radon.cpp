@@ -50,7 +50,8 @@ class JosephOperator final : public RadonOperator {
         height_(domain[domain.size() - 2]),
         width_(domain.back()),
         views_(static_cast<int64_t>(geometry.angles.size())),
-        detectors_(geometry.detectors) {
+        detectors_(geometry.detectors),
+        gram_(geometry, height_, width_) {
     const double middle_x = 0.5 * static_cast<double>(width_ - 1),
                  middle_y = 0.5 * static_cast<double>(height_ - 1);
     for (const double angle : geometry.angles) {
@@ -103,12 +104,16 @@ class JosephOperator final : public RadonOperator {
     });
     return x.to(y.device());
   }
+  Tensor do_precondition_gram(const Tensor& b, double lambda) const override {
+    return gram_.solve(b, lambda);
+  }
 
  private:
   int64_t pixels() const { return height_ * width_; }
   int64_t images(const Tensor& x) const { return x.numel() / pixels(); }
 
   int64_t height_, width_, views_, detectors_;
+  RadonGram gram_;
   std::vector<Ray> rays_;  // view by view
 };
 

@@ -8,6 +8,7 @@
 #include "core/conjugate_gradient.h"
 #include "core/rows.h"
 #include "posterior/guided_denoiser.h"
+#include "posterior/local_posterior.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -34,12 +35,20 @@ class Mmps final : public GuidedDenoiser {
       directions.push_back(sigma.square() * prior.vjp(a.adjoint(p)));
       return noise_variance() * p + a.apply(directions.back());
     };
+    // With V ~ sigma^2 I the matrix is sigma^2 (A A^T + noise_std^2 / sigma^2 I).
+    const Tensor shift = (noise_variance() / sigma.to(at::kDouble).square()).flatten().expand({x.size(0)});
+    const BatchMap precondition = [&](const Tensor& r) {
+      const auto solve = [&](const Tensor& b, double lambda) { return a.precondition_gram(b, lambda); };
+      return solve_rows(solve, r, shift);
+    };
     // V is a covariance, so no curvature lies below noise_variance; a network's V that says otherwise is not
     // believed.
     const auto solve = conjugate_gradient(covariance_of_y, y_ - a.apply(prior.mean),
                                           {.max_iterations = options_.iterations,
                                            .tolerance = options_.tolerance,
-                                           .min_curvature = 0.5 * noise_variance()});
+                                           .min_curvature = 0.5 * noise_variance(),
+                                           .keep_best = true},
+                                          precondition);
     Tensor mean = prior.mean;
     for (size_t k = 0; k < solve.steps.size(); ++k)
       mean = mean + per_row(solve.steps[k], mean) * directions[k];

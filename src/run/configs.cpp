@@ -110,6 +110,8 @@ void fields(FieldVisitor& visit, InferConfig& o) {
   visit(o.seed, {"seed", "of all randomness"});
   visit(o.prior, {"prior", "what is known of x"});
   visit(o.measurement, {"measurement", "what was measured", {.required = true}});
+  visit(o.held_out,
+        {"held_out", "what was measured of x besides: draws don't see it, diagnose asks if they predict it"});
   visit(o.schedule, {"schedule", "noise levels"});
   visit(o.method, {"method", "how to condition on y", {.required = true}});
   if (needs_prior(o.method) && !o.prior) visit(o.prior, {"prior", "what is known of x", {.required = true}});

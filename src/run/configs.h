@@ -90,19 +90,24 @@ struct OutputConfig {
   OutputFormat format = OutputFormat::automatic;
 };
 
+// A measurement, for infer
+struct MeasurementConfig {
+  std::filesystem::path run;    // the RUN of `tweedie measure`: y, truth, operator and noise in one
+  std::filesystem::path y;      // (*codomain) or (cases, *codomain)
+  std::filesystem::path truth;  // (*shape) or (cases, *shape), only to score the result
+  Shape shape;                  // of x where there is no prior to say; that of the truth or of y if empty
+  std::optional<double> low,
+      high;  // that pixels of pictures are scaled to; the prior's range where not given
+  OperatorOptions forward = IdentityOptions{};
+  NoiseOptions noise;
+};
+
 struct InferConfig {
   uint64_t seed = 0;
   std::optional<PriorConfig> prior;  // unless needs_prior(method), may be absent
-  struct Measurement {
-    std::filesystem::path run;    // the RUN of `tweedie measure`: y, truth, operator and noise in one
-    std::filesystem::path y;      // (*codomain) or (cases, *codomain)
-    std::filesystem::path truth;  // (*shape) or (cases, *shape), only to score the result
-    Shape shape;                  // of x where there is no prior to say; that of the truth or of y if empty
-    std::optional<double> low,
-        high;  // that pixels of pictures are scaled to; the prior's range where not given
-    OperatorOptions forward = IdentityOptions{};
-    NoiseOptions noise;
-  } measurement;
+  using Measurement = MeasurementConfig;
+  Measurement measurement;
+  std::optional<Measurement> held_out;  // of the same x with noise of its own; only to judge the draws
   Schedule schedule = Karras{};
   std::optional<SamplerConfig> sampler;  // by default one for methods that take one, none for others
   MethodConfig method;

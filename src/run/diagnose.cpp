@@ -193,6 +193,8 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
       options.mask = measured.unmeasured;
     findings.push_back(coverage(exact, measured.truth, options));
   }
+  if (inference.held_out && !is_point_estimate(config.method))
+    findings.push_back(judge_held_out(*inference.held_out, exact, config.seed));
   judge_method(run, of_run, exact, findings);
   if (!log_weight.eq(log_weight[0]).all().item<bool>()) findings.push_back(worst_weights(log_weight));
   if (std::filesystem::exists(run / "ess.npy")) {

@@ -137,6 +137,39 @@ Tensor residual_chi2(const Measured& measured, const Tensor& x, const Tensor& no
   return at::stack(rows);
 }
 
+namespace {
+
+// The second measurement of the same x; what is wrong with it is reported as of [held_out].
+std::optional<Measured> load_held_out(const InferConfig& config, const Measured& measured) {
+  if (!config.held_out) return std::nullopt;
+  try {
+    Measured held =
+        load_measurement(*config.held_out, measured.likelihood.forward().domain(), measured.range);
+    if (held.y.size(0) != measured.y.size(0)) {
+      throw Error("held_out", fmt::format("{} cases, but the measurement has {}: of each x both are meant",
+                                          held.y.size(0), measured.y.size(0)));
+    }
+    return held;
+  } catch (const Error& error) {
+    constexpr std::string_view table = "measurement";
+    if (!error.place().starts_with(table)) throw;
+    throw Error("held_out" + error.place().substr(table.size()),
+                std::string(error.what()).substr(error.place().size() + 2), error.kind());
+  }
+}
+
+}  // namespace
+
+Finding judge_held_out(const Measured& held, const Tensor& x, uint64_t seed) {
+  std::vector<Tensor> predicted;
+  const Noise noise = Noise(seed).stream(Stream::metric);
+  for (int64_t d = 0; d < x.size(0); ++d) {
+    Noise of_draw = noise.stream(static_cast<uint64_t>(d));
+    predicted.push_back(held.likelihood.simulate(x[d], of_draw));
+  }
+  return held_out(held.y, at::stack(predicted));
+}
+
 Inference set_up(const InferConfig& config, const RunContext& context) {
   const int64_t steps = steps_of(config.method, config.sampler);
   if (!config.prior) {
@@ -144,13 +177,15 @@ Inference set_up(const InferConfig& config, const RunContext& context) {
     Measured measured = load_measurement(config.measurement);
     LoadedPrior none;
     none.dtype = measured.dtype;
-    return {std::move(none), std::move(measured), steps};
+    auto held = load_held_out(config, measured);
+    return {std::move(none), std::move(measured), steps, std::move(held)};
   }
   LoadedPrior prior = load_prior(with_size_of_x(*config.prior, config.measurement), context);
   const auto range =
       prior.low && prior.high ? std::optional(PixelRange{*prior.low, *prior.high}) : std::nullopt;
   Measured measured = load_measurement(config.measurement, prior.denoiser->shape(), range);
-  return {std::move(prior), std::move(measured), steps};
+  auto held = load_held_out(config, measured);
+  return {std::move(prior), std::move(measured), steps, std::move(held)};
 }
 
 Draws run_inference(const Inference& inference, const InferConfig& config, const RunContext& context,
@@ -224,6 +259,13 @@ Summary infer(const InferConfig& config, const RunContext& context) {
     const Finding consistency = data_consistency(chi2, product(measured.likelihood.forward().codomain()));
     summary["residual_chi2"] = consistency.value;
     if (consistency.p_value) summary["residual_p_value"] = *consistency.p_value;
+  }
+  if (inference.held_out && !result.run.point) {
+    const Finding held = judge_held_out(*inference.held_out, x, config.seed);
+    if (held.p_value) {
+      summary["held_out_error"] = held.value;
+      summary["held_out_p_value"] = *held.p_value;
+    }
   }
   if (result.noise_std) {
     summary["noise_std"] = result.noise_std->mean().item<double>();

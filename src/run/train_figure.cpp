@@ -19,6 +19,7 @@ namespace {
 
 constexpr int width = 560, height = 380;
 const char* const folder = "previews";
+constexpr int64_t largest_cloud = 64;  // numbers of one of the many draws that a scatter or histogram needs
 
 bool is_picture(at::IntArrayRef shape) {
   return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3);
@@ -100,7 +101,8 @@ void write_preview(const fs::path& run, int64_t step, const LoadedPrior& model, 
   SampleConfig config;
   config.seed = seed;
   config.sampler.steps = 18;
-  config.count = is_picture(shape_of(model)) ? 8 : 500;
+  const Shape shape = shape_of(model);
+  config.count = is_picture(shape) || product(shape) > largest_cloud ? 8 : 500;
   if (model.classes > 0) {
     for (int64_t k = 0; k < std::min(model.classes, config.count); ++k) config.labels.push_back(k);
   }

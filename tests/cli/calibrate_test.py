@@ -1,7 +1,7 @@
 """tweedie calibrate: what passes, what fails, what it leaves, and what it says to bad input."""
 import json, math, unittest
 
-from support import PNG, Array, Scene, matrix, neighbours, results, tree, zeros
+from support import PNG, Array, Scene, matrix, neighbours, normal, results, tree, zeros
 
 CONFIG = """seed = 1
 [prior]
@@ -158,6 +158,46 @@ class Chains(Scene):
         self.assertRegex(self.tweedie("diagnose", good).stdout, "pass +particle-health")
         bad = self.run_with("collapsed", {"ess.npy": Array((3, 2, 1), [90.0] * 5 + [1.2]), "unique_ancestors.npy": lines}, particles=100, chains=2)
         self.assertRegex(self.tweedie("diagnose", bad, status=1).stdout, "fail +particle-health")
+
+
+class HeldOut(Scene):
+    """A second measurement, of the half of x that the first did not see."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        halves = {f"half{k}.npy": matrix([[float(j == 16 * k + i) for j in range(32)] for i in range(16)]) for k in (0, 1)}
+        cls.write({"prior.toml": '[prior]\nkind = "gaussian"\nmean = "mean.npy"\nstd = 1.0\n', "mean.npy": zeros(32), **halves,
+                   "measure.toml": '[measurement]\n[measurement.data]\nfile = "x.npy"\n[measurement.operator]\nkind = "matrix"\n'
+                   'matrix = "half0.npy"\n[measurement.noise]\nkind = "gaussian"\nstd = 0.1\n', "x.npy": normal((6, 32), 5),
+                   "infer.toml": '[prior]\nmodel = "prior.toml"\n[measurement]\nrun = "seen"\n[held_out]\nrun = "hidden"\n'
+                   '[method]\nkind = "exact"\ndraws = 19\n'})
+        cls.tweedie("measure", "measure.toml", "--seed", 1, "--out", "seen")
+        cls.tweedie("measure", "measure.toml", "--seed", 2, "--set", "measurement.operator.matrix=half1.npy", "--out", "hidden")
+
+    def test_a_right_prior_predicts_it_and_a_narrow_one_does_not(self):
+        self.tweedie("infer", "infer.toml", "--out", "right")
+        self.assertAlmostEqual(self.summary("right")["held_out_error"], 1, delta=0.6)  # 0.17 is its standard error
+        self.assertRegex(self.tweedie("diagnose", "right").stdout, "pass +held-out")
+        self.write({"narrow.toml": '[prior]\nkind = "gaussian"\nmean = "mean.npy"\nstd = 0.3\n'})
+        self.tweedie("infer", "infer.toml", "--set", "prior.model=narrow.toml", "--out", "narrow")
+        self.assertGreater(self.summary("narrow")["held_out_error"], 4)
+        self.assertRegex(self.tweedie("diagnose", "narrow", status=1).stdout, "fail +held-out")
+
+    def test_without_it_nothing_is_asked(self):
+        self.write({"alone.toml": (self.folder / "infer.toml").read_text().replace('[held_out]\nrun = "hidden"\n', "")})
+        self.tweedie("infer", "alone.toml", "--out", "alone")
+        self.assertNotIn("held_out_error", self.summary("alone"))
+        self.assertNotIn("held-out", self.tweedie("diagnose", "alone").stdout)
+        self.tweedie("infer", "infer.toml", "--out", "with")
+        self.assertEqual(self.array("with/samples.npy").values, self.array("alone/samples.npy").values)
+
+    def test_bad_input(self):
+        self.tweedie("measure", "measure.toml", "--set", "measurement.count=2", "--out", "two")
+        line = self.refused("infer", "infer.toml", "--set", "held_out.run=two", "--out", "no")
+        self.assertIn("held_out: 2 cases, but the measurement has 6", line)
+        self.assertIn("held_out.run", self.refused("infer", "infer.toml", "--set", "held_out.y=x.npy", "--out", "no"))
+        self.assertFalse((self.folder / "no").exists())
 
 
 if __name__ == "__main__":

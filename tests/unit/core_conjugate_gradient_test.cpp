@@ -186,5 +186,32 @@ TEST(ConjugateGradient, RefusesBadInput) {
   EXPECT_THROW(conjugate_gradient([](const Tensor& v) { return v.sum(1); }, b, {}), Error);
 }
 
+// A matrix with a skew part: plain steps end far from any solution, the best iterate is never worse than
+// none.
+TEST(ConjugateGradient, KeepsTheBestIterateWhereStepsGoAstray) {
+  const Tensor skew = at::tensor({0., 40., -40., 0.}, at::kDouble).view({2, 2});
+  const Tensor b = at::tensor({1., 0.5}, at::kDouble).view({1, 2});
+  const BatchMap map = [&](const Tensor& v) { return v + v.matmul(skew); };
+  const auto residual = [&](bool keep_best) {
+    const auto solve =
+        conjugate_gradient(map, b, {.max_iterations = 3, .tolerance = 0, .keep_best = keep_best});
+    EXPECT_NEAR(solve.residual.item<double>(), ((b - map(solve.u)).norm() / b.norm()).item<double>(), 1e-9);
+    return solve.residual.item<double>();
+  };
+  EXPECT_GT(residual(false), 10);
+  EXPECT_LE(residual(true), 1);
+}
+
+TEST(ConjugateGradient, TheBestIterateOfADefiniteMatrixIsTheLast) {
+  Noise noise(3);
+  const Tensor root = noise.normal({6, 6}, at::kDouble),
+               a = root.matmul(root.t()) + 6 * at::eye(6, at::kDouble);
+  const Tensor b = noise.normal({4, 6}, at::kDouble);
+  const BatchMap map = [&](const Tensor& v) { return v.matmul(a); };
+  const auto solve = conjugate_gradient(map, b, {.max_iterations = 6, .tolerance = 0, .keep_best = true});
+  EXPECT_LT(solve.residual.max().item<double>(), 1e-9);
+  EXPECT_GE(static_cast<int64_t>(solve.steps.size()), 6);
+}
+
 }  // namespace
 }  // namespace tweedie

@@ -3,6 +3,7 @@
 #include "tweedie/tomography.h"
 
 #include "check_tensor.h"
+#include "core/conjugate_gradient.h"
 #include "core/workers.h"
 #include "support/imaging_cases.h"
 
@@ -214,6 +215,34 @@ TEST(RadonOperator, NamesWhatIsWrong) {
   RadonGeometry half = g;
   for (double& a : half.angles) a /= 2;
   expect_error([&] { filtered_back_projection(half, 8, 8, y); }, {"fbp.angles", "180", "360"});
+}
+
+// What precondition_gram is for: of few views some iterations show what all frequencies say, not the lowest
+// only.
+TEST(RadonOperator, ItsFilterBringsConjugateGradientsNearInAFewSteps) {
+  for (const Beam beam : beams) {
+    const auto a = make_radon({1, 32, 32}, scanner(beam, 12, beam == Beam::parallel ? 47 : 71, 1));
+    const Tensor y = a->apply(normal({2, 1, 32, 32}, 3)), b = normal(y.sizes().vec(), 4);
+    const Tensor mb = a->precondition_gram(b, 0.1), my = a->precondition_gram(y, 0.1);
+    EXPECT_NEAR((y * mb).sum().item<double>(), (my * b).sum().item<double>(),
+                1e-9 * (y * my).sum().item<double>());
+    EXPECT_GT((b * mb).sum().item<double>(), 0);
+    EXPECT_TRUE(at::equal(a->precondition_gram(b.slice(0, 1, 2), 0.1), mb.slice(0, 1, 2)));
+    const double lambda = 1;
+    const BatchMap shifted = [&](const Tensor& u) { return a->gram(u) + lambda * u; };
+    const BatchMap filter = [&](const Tensor& u) { return a->precondition_gram(u, lambda); };
+    const BatchMap backwards = [&](const Tensor& u) { return a->gram(u) + u; };  // the wrong way round
+    const auto solved = [&](int64_t iterations, const BatchMap& precondition) {
+      return a->adjoint(
+          conjugate_gradient(shifted, y, {.max_iterations = iterations, .tolerance = 1e-12}, precondition).u);
+    };
+    const Tensor truth = solved(2000, {});
+    const auto error = [&](const BatchMap& precondition) {
+      return ((solved(4, precondition) - truth).norm() / truth.norm()).item<double>();
+    };
+    EXPECT_LT(error(filter), 0.6 * error({})) << static_cast<int>(beam);
+    EXPECT_GT(error(backwards), error({}));
+  }
 }
 
 }  // namespace
