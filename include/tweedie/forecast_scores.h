@@ -5,6 +5,7 @@
 // field, >= 0, it broadcasts to the field; undefined: all count the same. Throw Error for other shapes and
 // values.
 
+#include "tweedie/diagnostics.h"
 #include "tweedie/noise.h"
 
 #include <optional>
@@ -45,5 +46,14 @@ struct RankFlatness {
 };
 // shares: (cases, bins) of independent cases
 RankFlatness rank_flatness(const Tensor& shares);
+
+// Findings over leads, each lead's p-value times their number. Cases are taken to be independent.
+// value: the largest |share bins - 1|. Skipped where no lead has a p-value.
+Finding flat_ranks(const std::vector<RankFlatness>& leads, const Significance& significance = {});
+// square_error, expected: (cases, leads), of the members' mean and by expected_square_error. value: root of
+// expected over actual, at the lead of the smallest p-value. Fails outside [1 / 1.25, 1.25]. Skipped with one
+// case.
+Finding ensemble_spread(const Tensor& square_error, const Tensor& expected,
+                        const Significance& significance = {});
 
 }  // namespace tweedie
