@@ -25,7 +25,8 @@ double expected_square_error(const Tensor& ensemble, const Tensor& weight) {
   const Tensor x = member_rows(ensemble, shape, "expected_square_error.ensemble");
   const Tensor w = field_weight(weight, shape, "expected_square_error.weight");
   const double members = static_cast<double>(x.size(0));
-  return (1 + 1 / members) * (x.var(0, /*unbiased=*/true) * w).sum().item<double>();
+  const Tensor square = (x - x.mean(0)).square_().sum(0);  // faster than var along the first axis
+  return (1 + 1 / members) / (members - 1) * (square * w).sum().item<double>();
 }
 
 double anomaly_correlation(const Tensor& forecast, const Tensor& truth, const Tensor& climatology,

@@ -101,9 +101,10 @@ Summary forecast(const ForecastConfig& config, const RunContext& context) {
   workers.for_each(cases * o.leads, [&](int64_t i) {
     const int64_t c = i / o.leads, lead = i % o.leads;
     const Tensor states = rollout.states[c].select(1, lead), expected = map.expected(states, c, lead);
-    const Tensor each = mean_only ? expected : map.fields(states, c, lead, noise);
+    const Tensor each = mean_only ? expected : map.with_residuals(expected, c, lead, noise);
     mean[c][lead] = expected.mean(0);
-    if (std.defined()) std[c][lead] = each.std(0);
+    if (std.defined())
+      std[c][lead] = ((each - each.mean(0)).square_().sum(0) / static_cast<double>(members - 1)).sqrt();
     if (fields.defined()) fields[c].select(1, lead).copy_(each);
     if (judge) judge->take(each, expected, c, lead, noise);
   });

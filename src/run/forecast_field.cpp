@@ -76,10 +76,9 @@ Tensor FieldMap::expected(const Tensor& states, int64_t c, int64_t lead) const {
   return mean_.defined() ? fields + mean_[of_lead_ ? lead : 0] : fields;
 }
 
-Tensor FieldMap::fields(const Tensor& states, int64_t c, int64_t lead, const Noise& noise) const {
-  const Tensor fields = expected(states, c, lead);
-  if (!residuals_.defined()) return fields;
-  const int64_t members = states.size(0);
+Tensor FieldMap::with_residuals(const Tensor& expected, int64_t c, int64_t lead, const Noise& noise) const {
+  if (!residuals_.defined()) return expected;
+  const int64_t members = expected.size(0);
   std::vector<uint64_t> rows(members);
   for (int64_t m = 0; m < members; ++m) rows[m] = static_cast<uint64_t>(c + cases_ * m);
   Noise of_members = noise.rows(std::move(rows)).stream(Stream::resampling);
@@ -87,7 +86,7 @@ Tensor FieldMap::fields(const Tensor& states, int64_t c, int64_t lead, const Noi
   std::vector<int64_t> chosen;
   for (const uint64_t bits : of_members.bits(members))
     chosen.push_back(static_cast<int64_t>(bits % static_cast<uint64_t>(residuals_.size(1))));
-  return fields + residuals_[of_lead_ ? lead : 0].index_select(0, at::tensor(chosen));
+  return expected + residuals_[of_lead_ ? lead : 0].index_select(0, at::tensor(chosen));
 }
 
 }  // namespace tweedie

@@ -22,9 +22,9 @@ class FieldMap {
   // Of a case and a lead, both from 0: states (members, *state) -> (members, *field), each with its expected
   // residual
   Tensor expected(const Tensor& states, int64_t c, int64_t lead) const;
-  // The same, each with a residual. That of member m is a function of (noise, case + cases m, lead) alone;
-  // where each lead has its own, a member has that of the same number at all leads.
-  Tensor fields(const Tensor& states, int64_t c, int64_t lead, const Noise& noise) const;
+  // Those, each with a residual of its own instead. That of member m is a function of (noise, case + cases m,
+  // lead) alone; where each lead has its own, a member has that of the same number at all leads.
+  Tensor with_residuals(const Tensor& expected, int64_t c, int64_t lead, const Noise& noise) const;
 
  private:
   Shape shape_;
