@@ -48,6 +48,7 @@ void add_train(CLI::App& app, Shared& shared, Action& action);
 void add_sample(CLI::App& app, Shared& shared, Action& action);
 void add_measure(CLI::App& app, Shared& shared, Action& action);
 void add_infer(CLI::App& app, Shared& shared, Action& action);
+void add_forecast(CLI::App& app, Shared& shared, Action& action);
 void add_diagnose(CLI::App& app, Shared& shared, Action& action);
 void add_calibrate(CLI::App& app, Shared& shared, Action& action);
 void add_certify(CLI::App& app, Shared& shared, Action& action);

@@ -80,9 +80,10 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   Shared shared;
   Action action;
-  for (const auto add : {add_train, add_sample, add_measure, add_infer, add_diagnose, add_calibrate,
-                         add_certify, add_compare, add_likelihood, add_evaluate, add_denoise, add_reconstruct,
-                         add_complete, add_convert, add_info, add_bench, add_check_operator}) {
+  for (const auto add :
+       {add_train, add_sample, add_measure, add_infer, add_forecast, add_diagnose, add_calibrate, add_certify,
+        add_compare, add_likelihood, add_evaluate, add_denoise, add_reconstruct, add_complete, add_convert,
+        add_info, add_bench, add_check_operator}) {
     add(app, shared, action);
   }
   for (CLI::App* command : app.get_subcommands({})) add_shared(*command, shared);

@@ -18,6 +18,7 @@ const tweedie::Services* tweedie_services(const char* version) {
       .sample = sample,
       .measure = measure,
       .infer = infer,
+      .forecast = forecast,
       .diagnose = diagnose,
       .calibrate = calibrate,
       .certify = certify,

@@ -15,6 +15,7 @@ struct Services {
   decltype(&tweedie::sample) sample;
   decltype(&tweedie::measure) measure;
   decltype(&tweedie::infer) infer;
+  decltype(&tweedie::forecast) forecast;
   decltype(&tweedie::diagnose) diagnose;
   decltype(&tweedie::calibrate) calibrate;
   decltype(&tweedie::certify) certify;

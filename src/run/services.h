@@ -5,6 +5,7 @@
 
 #include "run/configs.h"
 #include "run/context.h"
+#include "run/forecast_config.h"
 #include "tweedie/diagnostics.h"
 #include "tweedie/flow_density.h"
 #include "tweedie/matrix_completion.h"
@@ -25,6 +26,8 @@ TrainOutcome train(const TrainConfig& config, const RunContext& context, bool re
 Summary sample(const SampleConfig& config, const RunContext& context);
 Summary measure(const MeasureConfig& config, const RunContext& context);
 Summary infer(const InferConfig& config, const RunContext& context);
+// The next states of one or many series, with scores where what came is known
+Summary forecast(const ForecastConfig& config, const RunContext& context);
 
 struct Diagnosis {
   std::vector<Finding> findings;

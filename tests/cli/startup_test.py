@@ -8,7 +8,7 @@ MODEL = SOURCE / "data/priors/fashion-mnist.safetensors"
 TORCHSCRIPT = SOURCE / "tests/golden/torchscript_denoiser.pt"
 TRAIN = ('[data]\nfile = "x.npy"\n[network]\nkind = "mlp"\nwidth = 8\ndepth = 1\n'
          '[train]\nsteps = 2\nbatch = 8\nprecision = "f32"\n')
-COMMANDS = ["train", "sample", "measure", "infer", "diagnose", "calibrate", "certify", "compare", "likelihood", "denoise",
+COMMANDS = ["train", "sample", "measure", "infer", "diagnose", "calibrate", "certify", "forecast", "compare", "likelihood", "denoise",
             "info", "bench"]
 
 
