@@ -45,11 +45,15 @@ def setting(**values):
 
 
 def verdict(options, folder):
-    """What `tweedie diagnose` says of a run: a dictionary of findings, and `verdict`"""
+    """What `tweedie diagnose` says of a run: a dictionary of findings, and `verdict`; kept beside the run as long as that stays"""
+    kept = folder.parent / f"{folder.name}.verdict"
+    if kept.exists() and kept.stat().st_mtime > (folder / "summary.json").stat().st_mtime:
+        return json.loads(kept.read_text())
     call = [options.program, "diagnose", str(folder), "--json", "--quiet"]
     result = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)
     if result.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(call)}: exit {result.returncode}")
+    kept.write_text(result.stdout)
     return json.loads(result.stdout)
 
 
