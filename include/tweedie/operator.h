@@ -52,6 +52,8 @@ class LinearOperator : public ForwardOperator {
   // (A A^T + lambda I)^{-1} b, lambda > 0 and finite: (B, *codomain) -> (B, *codomain), computed as
   // solve_normal is
   Tensor solve_gram(const Tensor& b, double lambda) const;
+  // Whether precondition_gram is more than b
+  virtual bool preconditions_gram() const { return false; }
   // M b for conjugate gradients with A A^T + lambda I, lambda >= 0 and finite: M is symmetric, positive
   // definite and near a multiple of that matrix's inverse where the operator knows one, else I. Cheap.
   Tensor precondition_gram(const Tensor& b, double lambda) const;

@@ -18,8 +18,10 @@ struct ConjugateGradientOptions {
   double tolerance = 1e-6;  // stop at ||b - B u|| <= tolerance ||b||, the residual carried by the recurrence
   double min_curvature =
       0;  // stop where p^T B p <= min_curvature p^T p: a known lower bound on B's eigenvalues
-  bool keep_best = false;  // give the iterate of least r^T M r, M the preconditioner, not the last: for a B
-                           // that is symmetric and positive definite only nearly, where a step can go astray
+  // Give the iterate of least r^T M r, M the preconditioner, not the last: for a B that is symmetric and
+  // positive definite only nearly, where a step can go astray. With M ~ B^{-1} that is the error in B's norm,
+  // which no step should raise; without a preconditioner it may rise for a while.
+  bool keep_best = false;
 };
 
 struct ConjugateGradientResult {

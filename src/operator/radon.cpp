@@ -64,6 +64,8 @@ class JosephOperator final : public RadonOperator {
     }
   }
 
+  bool preconditions_gram() const override { return true; }
+
  protected:
   Tensor do_apply(const Tensor& x) const override {
     const Tensor from = x.cpu().contiguous();

@@ -47,7 +47,7 @@ class Mmps final : public GuidedDenoiser {
                                           {.max_iterations = options_.iterations,
                                            .tolerance = options_.tolerance,
                                            .min_curvature = 0.5 * noise_variance(),
-                                           .keep_best = true},
+                                           .keep_best = a.preconditions_gram()},
                                           precondition);
     Tensor mean = prior.mean;
     for (size_t k = 0; k < solve.steps.size(); ++k)
