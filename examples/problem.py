@@ -14,7 +14,7 @@ HOME = pathlib.Path(__file__).resolve().parent.parent
 def options(name, description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--program", default=str(HOME / "build/release/tweedie"))
-    parser.add_argument("--out", type=pathlib.Path, default=HOME / "out" / name, help="what is there already is kept")
+    parser.add_argument("--out", type=pathlib.Path, default=HOME / "out" / name, help="what is there already is kept: delete it after a change of configs or program")
     parser.add_argument("--page", type=pathlib.Path, default=HOME / "docs/examples" / f"{name}.md")
     parser.add_argument("--threads", type=int, help="of the program; all by default")
     result = parser.parse_args()

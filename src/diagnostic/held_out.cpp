@@ -23,8 +23,8 @@ namespace tweedie {
 
 namespace {
 
-// T_j (n + 1) of one case, z: (n + 1, m). Variances below a thousandth of their mean count as that: of
-// entries in which all others agree there is no scale.
+// T_j (n + 1) of one case, z: (n + 1, m). Variances below a thousandth of their mean count as that; where all
+// others agree on everything there is no scale, and what differs is infinitely far.
 Tensor distances_from_others(const Tensor& z) {
   const auto n = static_cast<double>(z.size(0) - 1);
   const Tensor centred = z - z.mean(0), square = centred.square(), sum = square.sum(0);
@@ -32,7 +32,7 @@ Tensor distances_from_others(const Tensor& z) {
   const Tensor variance = (sum - square - n * others.square()) / (n - 1);
   const Tensor scale = variance.maximum(1e-3 * variance.mean(1, true)) * (1 + 1 / n);
   const Tensor off = (centred - others).square();
-  return at::where(scale.gt(0), off / scale, at::zeros_like(off)).mean(1);
+  return at::where(off.gt(0), off / scale, at::zeros_like(off)).mean(1);
 }
 
 // P(sum of `cases` independent ranks, each uniform on 0, 1, ..., n, is at most r), for each r
@@ -89,10 +89,10 @@ Finding held_out(const Tensor& z, const Tensor& predicted, const Significance& s
       "errors of the prediction of what was held out are {:.3g} of what the draws say, p = {:.2g}", ratio, p);
   const bool large = ratio > tolerance || ratio < 1 / tolerance;
   // A single case has no p below 2 / (n + 1), however far off it is.
-  const bool far = std::abs(measured - expected) > 5 * std::sqrt(spread);
-  f.status = large && (p < significance.fail_below || far)   ? Finding::Status::fail
-             : p < significance.warn_below || (large && far) ? Finding::Status::warn
-                                                             : Finding::Status::pass;
+  const bool far = large && std::abs(measured - expected) > 5 * std::sqrt(spread);
+  f.status = large && p < significance.fail_below ? Finding::Status::fail
+             : p < significance.warn_below || far ? Finding::Status::warn
+                                                  : Finding::Status::pass;
   f.remedy = "";
   if (f.status != Finding::Status::pass) {
     f.message += ratio > 1 ? ": x is not what the prior expects, or the draws are too narrow"

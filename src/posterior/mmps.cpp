@@ -37,10 +37,13 @@ class Mmps final : public GuidedDenoiser {
     };
     // With V ~ sigma^2 I the matrix is sigma^2 (A A^T + noise_std^2 / sigma^2 I).
     const Tensor shift = (noise_variance() / sigma.to(at::kDouble).square()).flatten().expand({x.size(0)});
-    const BatchMap precondition = [&](const Tensor& r) {
-      const auto solve = [&](const Tensor& b, double lambda) { return a.precondition_gram(b, lambda); };
-      return solve_rows(solve, r, shift);
-    };
+    BatchMap precondition;
+    if (a.preconditions_gram()) {
+      precondition = [&](const Tensor& r) {
+        const auto solve = [&](const Tensor& b, double lambda) { return a.precondition_gram(b, lambda); };
+        return solve_rows(solve, r, shift);
+      };
+    }
     // V is a covariance, so no curvature lies below noise_variance; a network's V that says otherwise is not
     // believed.
     const auto solve = conjugate_gradient(covariance_of_y, y_ - a.apply(prior.mean),

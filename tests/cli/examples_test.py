@@ -22,7 +22,8 @@ class Examples(Scene):
             with self.subTest(config=f"{config.parent.name}/{config.name}"):
                 text = config.read_text()
                 command = command_of(text)
-                self.assertIsNotNone(command)
+                if command is None or re.search(r"^\w+ = [A-Z_]+$", text, re.M):
+                    continue  # a prior for other configs, or a template that its run fills
                 short = SHORT if command == "train" and "gaussian-mixture" not in text else []
                 copy = self.folder / "examples" / config.parent.name / config.name
                 copy.parent.mkdir(parents=True, exist_ok=True)
