@@ -29,7 +29,7 @@ Tensor distances_from_others(const Tensor& z) {
   const auto n = static_cast<double>(z.size(0) - 1);
   const Tensor centred = z - z.mean(0), square = centred.square(), sum = square.sum(0);
   const Tensor others = -centred / n;  // their mean
-  const Tensor variance = (sum - square - n * others.square()) / (n - 1);
+  const Tensor variance = ((sum - square - n * others.square()) / (n - 1)).clamp_min(0);
   const Tensor scale = variance.maximum(1e-3 * variance.mean(1, true)) * (1 + 1 / n);
   const Tensor off = (centred - others).square();
   return at::where(off.gt(0), off / scale, at::zeros_like(off)).mean(1);
