@@ -44,9 +44,9 @@ Finding data_consistency(const Tensor& residual_chi2, int64_t measurements,
 // z: (cases, ...), a second measurement of each x, with noise of its own, that the draws were not given;
 // predicted: (draws, cases, ...), that measurement of each draw with noise. value: the mean squared error of
 // z over that which the draws expect, each entry in units of its variance among them; p_value: two-sided,
-// exact for any law and any dependence among entries, from ranks, of independent draws. Fails outside [1
-// / 1.25, 1.25]; of few cases, where no p is small, 5 standard deviations warn. Sees a prior that is wrong
-// where y says nothing.
+// from ranks, exact for independent draws, any law and any dependence among entries. Fails below 1 / 1.25 and
+// above 1.25; warns there at 5 standard deviations, since few cases have no small p. Sees a prior that is
+// wrong where y says nothing.
 Finding held_out(const Tensor& z, const Tensor& predicted, const Significance& significance = {});
 
 struct CoverageOptions {

@@ -72,7 +72,7 @@ void fields(FieldVisitor& visit, MeasureConfig& o) {
   visit(o.sampler, {"sampler", "how to walk down them"});
 }
 
-void fields(FieldVisitor& visit, InferConfig::Measurement& o) {
+void fields(FieldVisitor& visit, MeasurementConfig& o) {
   visit(o.run, {"run", "folder that `tweedie measure` made: y, truth, operator and noise in one"});
   visit(o.y, {"y", "(*codomain), or (cases, *codomain) for many problems at once"});
   visit(o.truth, {"truth", "only to score the result"});

@@ -89,15 +89,12 @@ constexpr auto names(OutputFormat) {
 struct OutputConfig {
   OutputFormat format = OutputFormat::automatic;
 };
-
-// A measurement, for infer
 struct MeasurementConfig {
-  std::filesystem::path run;    // the RUN of `tweedie measure`: y, truth, operator and noise in one
-  std::filesystem::path y;      // (*codomain) or (cases, *codomain)
-  std::filesystem::path truth;  // (*shape) or (cases, *shape), only to score the result
-  Shape shape;                  // of x where there is no prior to say; that of the truth or of y if empty
-  std::optional<double> low,
-      high;  // that pixels of pictures are scaled to; the prior's range where not given
+  std::filesystem::path run;        // the RUN of `tweedie measure`: y, truth, operator and noise in one
+  std::filesystem::path y;          // (*codomain) or (cases, *codomain)
+  std::filesystem::path truth;      // (*shape) or (cases, *shape), only to score the result
+  Shape shape;                      // of x where there is no prior to say; that of the truth or of y if empty
+  std::optional<double> low, high;  // of pixels of pictures; the prior's range where not given
   OperatorOptions forward = IdentityOptions{};
   NoiseOptions noise;
 };
@@ -105,9 +102,8 @@ struct MeasurementConfig {
 struct InferConfig {
   uint64_t seed = 0;
   std::optional<PriorConfig> prior;  // unless needs_prior(method), may be absent
-  using Measurement = MeasurementConfig;
-  Measurement measurement;
-  std::optional<Measurement> held_out;  // of the same x with noise of its own; only to judge the draws
+  MeasurementConfig measurement;
+  std::optional<MeasurementConfig> held_out;  // of the same x with noise of its own; only to judge the draws
   Schedule schedule = Karras{};
   std::optional<SamplerConfig> sampler;  // by default one for methods that take one, none for others
   MethodConfig method;
@@ -141,7 +137,7 @@ void fields(FieldVisitor& visit, TrainConfig& o);
 void fields(FieldVisitor& visit, SampleConfig& o);
 void fields(FieldVisitor& visit, MeasureConfig::Measurement& o);
 void fields(FieldVisitor& visit, MeasureConfig& o);
-void fields(FieldVisitor& visit, InferConfig::Measurement& o);
+void fields(FieldVisitor& visit, MeasurementConfig& o);
 void fields(FieldVisitor& visit, MethodConfig& o);
 void fields(FieldVisitor& visit, OutputConfig& o);
 void fields(FieldVisitor& visit, InferConfig& o);

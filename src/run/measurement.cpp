@@ -39,7 +39,7 @@ Tensor with_cases(const Tensor& given, const Shape& shape, const std::string& pl
                                  to_string(array.sizes()), what, to_string(shape)));
 }
 
-std::optional<PixelRange> pixel_range(const InferConfig::Measurement& config,
+std::optional<PixelRange> pixel_range(const MeasurementConfig& config,
                                       const std::optional<PixelRange>& otherwise) {
   if (config.low.has_value() != config.high.has_value()) {
     throw Error(config.low ? "measurement.high" : "measurement.low",
@@ -72,7 +72,7 @@ Likelihood likelihood_of(const std::shared_ptr<const ForwardOperator>& forward, 
 }
 
 // What `tweedie measure` left, as if it had been written out.
-InferConfig::Measurement from_run(const InferConfig::Measurement& config) {
+MeasurementConfig from_run(const MeasurementConfig& config) {
   const auto file = config.run / "run.toml";
   if (!config.y.empty() || !config.truth.empty()) {
     throw Error("measurement.run", "y and truth are in that folder; they can't be given too");
@@ -81,7 +81,7 @@ InferConfig::Measurement from_run(const InferConfig::Measurement& config) {
     throw Error(config.run.string(), "no run.toml in it: a folder that `tweedie measure` made is meant");
   }
   const MeasureConfig run = Config::read(file).as<MeasureConfig>();
-  InferConfig::Measurement result;
+  MeasurementConfig result;
   result.shape = config.shape;
   result.y = config.run / "y.npy";
   result.truth = config.run / "x.npy";
@@ -109,8 +109,8 @@ void add_candidates(const Tensor& array, std::vector<Shape>& candidates) {
 
 }  // namespace
 
-Measured load_measurement(const InferConfig::Measurement& given) {
-  const InferConfig::Measurement config = given.run.empty() ? given : from_run(given);
+Measured load_measurement(const MeasurementConfig& given) {
+  const MeasurementConfig config = given.run.empty() ? given : from_run(given);
   if (!config.shape.empty() || config.y.empty()) return load_measurement(given, config.shape);
   const Tensor y = read_measured(config.y, {}).values;
   std::vector<Shape> candidates;
@@ -132,9 +132,9 @@ Measured load_measurement(const InferConfig::Measurement& given) {
               "none, but without a [prior] the shape of x is needed, as in shape = [1, 28, 28]");
 }
 
-Measured load_measurement(const InferConfig::Measurement& given, const Shape& shape,
+Measured load_measurement(const MeasurementConfig& given, const Shape& shape,
                           const std::optional<PixelRange>& prior_range) {
-  const InferConfig::Measurement config = given.run.empty() ? given : from_run(given);
+  const MeasurementConfig config = given.run.empty() ? given : from_run(given);
   if (config.y.empty())
     throw Error("measurement", "y = \"file\" or run = \"folder of tweedie measure\" is needed");
   if (const auto* mask = std::get_if<MaskOptions>(&config.forward);

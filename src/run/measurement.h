@@ -23,11 +23,11 @@ struct Measured {
 
 // shape: of x, from the prior; prior_range: of its values, which pixels are scaled to unless config says
 // otherwise
-Measured load_measurement(const InferConfig::Measurement& config, const Shape& shape,
+Measured load_measurement(const MeasurementConfig& config, const Shape& shape,
                           const std::optional<PixelRange>& prior_range = {});
 // Where there is no prior: the shape of x is the one given, or the truth's, or that of y where the operator
 // keeps it; the first that fits y. Throws Error where none does.
-Measured load_measurement(const InferConfig::Measurement& config);
+Measured load_measurement(const MeasurementConfig& config);
 
 // y as a picture for each case, (cases, C, H, W) with NaN where nothing was measured; undefined when it is
 // none.

@@ -25,7 +25,7 @@ std::vector<int64_t> size_of(const std::filesystem::path& file, int64_t factor =
 
 }  // namespace
 
-PriorConfig with_size_of_x(const PriorConfig& given, const InferConfig::Measurement& measured) {
+PriorConfig with_size_of_x(const PriorConfig& given, const MeasurementConfig& measured) {
   PriorConfig prior = given;
   if (!prior.tile || !prior.tile->size.empty()) return prior;
   auto measurement = measured;
