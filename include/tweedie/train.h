@@ -1,5 +1,5 @@
 #pragma once
-// From data to the weights of anything trainable, by AdamW.
+// From data to the weights of anything trainable, by AdamW or Muon.
 
 #include "tweedie/progress.h"
 #include "tweedie/trainable.h"
@@ -18,6 +18,10 @@ struct AugmentOptions {
   bool any() const { return mirror != Mirror::none || shift > 0; }
 };
 
+// adamw: Adam (Kingma & Ba 2015) with beta 0.9, 0.999 and decoupled decay (Loshchilov & Hutter 2019); muon:
+// the same for vectors and small matrices, Muon (Jordan et al. 2024) for all others
+enum class Optimiser { adamw, muon };
+
 enum class Precision { automatic, f32, bf16 };  // automatic: f32 on the CPU, bf16 on a GPU
 
 struct TrainOptions {
@@ -25,11 +29,12 @@ struct TrainOptions {
   double minutes = 10;           // used only without steps
   int64_t batch = 128;           // rows per step
   int64_t accumulate = 1;        // parts of a batch whose gradients are computed one after another
-  double learning_rate = 1e-3;   // peak, Adam (Kingma & Ba 2015), beta 0.9, 0.999
-  double weight_decay = 0;       // decoupled (AdamW, Loshchilov & Hutter 2019): w -= rate decay w
-  int64_t warmup_steps = 200;    // linear from 0; then half a cosine down to 0 at the last step
-  double gradient_clip = 1;      // largest norm of the gradient
-  double ema_ratio = 0.05;       // half-life of the average of the weights, as a share of the steps so far
+  Optimiser optimiser = Optimiser::adamw;
+  double learning_rate = 1e-3;  // peak
+  double weight_decay = 0;      // decoupled: w -= rate decay w
+  int64_t warmup_steps = 200;   // linear from 0; then half a cosine down to 0 at the last step
+  double gradient_clip = 1;     // largest norm of the gradient
+  double ema_ratio = 0.05;      // half-life of the average of the weights, as a share of the steps so far
   Precision precision = Precision::automatic;
   AugmentOptions augment;           // of images
   double validation = 0;            // share of the rows held out, in [0, 1): their loss is reported

@@ -25,6 +25,9 @@ struct TrainTable {
 constexpr auto names(Mirror) {
   return std::array{"none", "horizontal", "both"};
 }
+constexpr auto names(Optimiser) {
+  return std::array{"adamw", "muon"};
+}
 constexpr auto names(Precision) {
   return std::array{"auto", "f32", "bf16"};
 }
@@ -89,7 +92,8 @@ inline void fields(FieldVisitor& visit, TrainOptions& o) {
   visit(o.accumulate, {"accumulate",
                        "parts of a batch that are computed one after another, to save memory",
                        {.min = 1, .max = 1e6}});
-  visit(o.learning_rate, {"learning_rate", "peak, of Adam", {.min = 0, .open_min = true}});
+  visit(o.optimiser, {"optimiser", "muon: steps of equal size along all singular directions of each matrix"});
+  visit(o.learning_rate, {"learning_rate", "peak", {.min = 0, .open_min = true}});
   visit(o.weight_decay, {"weight_decay", "decoupled, of AdamW", {.min = 0}});
   visit(o.warmup_steps, {"warmup_steps", "from 0 to the peak; a half cosine down to 0 follows", {.min = 0}});
   visit(o.gradient_clip, {"gradient_clip", "largest norm of the gradient", {.min = 0, .open_min = true}});

@@ -6,6 +6,8 @@
 #include "network/layers.h"
 #include "train/adam.h"
 #include "train/augmentation.h"
+#include "train/muon.h"
+#include "train/train_options.h"
 #include "tweedie/error.h"
 #include "tweedie/train.h"
 
@@ -30,45 +32,6 @@ Weights zeros_like(const Weights& weights) {
   std::vector<Tensor> zeros;
   for (const Tensor& tensor : weights.tensors()) zeros.push_back(at::zeros_like(tensor));
   return weights.with(std::move(zeros));
-}
-
-void check(const TrainOptions& options, const Trainable& model, const Tensor& data, const Tensor& labels) {
-  const auto positive = [](const char* field, double value) {
-    if (!(value > 0) || !std::isfinite(value))
-      throw Error(field, fmt::format("{}: a positive number is needed", value));
-  };
-  const auto not_negative = [](const char* field, double value) {
-    if (!(value >= 0) || !std::isfinite(value))
-      throw Error(field, fmt::format("{}: a number of at least 0 is needed", value));
-  };
-  require_real(data, "data");
-  require_batch_of(data, model.shape(), "data");
-  if (data.size(0) == 0) throw Error("data", "no rows to learn from");
-  require_finite(data, "data");
-  if (labels.defined() &&
-      (labels.dim() != 1 || labels.size(0) != data.size(0) || labels.scalar_type() != at::kLong)) {
-    throw Error("data.labels",
-                fmt::format("{} of shape {}, but one whole number for each of {} rows is needed",
-                            toString(labels.scalar_type()), to_string(labels.sizes()), data.size(0)));
-  }
-  if (options.steps) positive("train.steps", static_cast<double>(*options.steps));
-  positive("train.minutes", options.minutes);
-  positive("train.batch", static_cast<double>(options.batch));
-  positive("train.learning_rate", options.learning_rate);
-  positive("train.gradient_clip", options.gradient_clip);
-  not_negative("train.warmup_steps", static_cast<double>(options.warmup_steps));
-  not_negative("train.ema_ratio", options.ema_ratio);
-  not_negative("train.weight_decay", options.weight_decay);
-  check_augmentation(options.augment, model.shape());
-  positive("train.accumulate", static_cast<double>(options.accumulate));
-  positive("train.validation_steps", static_cast<double>(options.validation_steps));
-  if (!(options.validation >= 0 && options.validation < 1))
-    throw Error("train.validation", fmt::format("{}: at least 0 and below 1 is meant", options.validation));
-  if (options.patience) {
-    positive("train.patience", static_cast<double>(*options.patience));
-    if (options.validation == 0)
-      throw Error("train.patience", "needs rows to be held out; set train.validation, such as 0.05");
-  }
 }
 
 }  // namespace
@@ -243,7 +206,7 @@ struct Trainer::Implementation {
     return options.learning_rate * warm * 0.5 * (1 + std::cos(std::numbers::pi * done));
   }
 
-  // Adam with the gradient's norm clipped, and the average; the gradient is a finite one.
+  // A step of the optimiser with the gradient's norm clipped, and the average; the gradient is a finite one.
   void update(const BatchGradient& gradient, double rate) {
     const double t = static_cast<double>(state.step + 1);
     const AdamStep step{
@@ -252,7 +215,17 @@ struct Trainer::Implementation {
         .second = static_cast<float>(std::sqrt(1 - std::pow(adam_beta2, t))),
         .mix = static_cast<float>(1 - std::pow(0.5, 1 / std::max(1.0, options.ema_ratio * t))),
         .keep = static_cast<float>(1 - rate * options.weight_decay)};
-    const std::vector<Block> blocks = this->blocks();
+    std::vector<Block> blocks = this->blocks();
+    if (options.optimiser == Optimiser::muon) {
+      const std::vector<Tensor>&weights = state.weights.tensors(), &moments = state.moment1.tensors(),
+            &averages = state.average.tensors();
+      const MuonStep for_matrices{step.clip, static_cast<float>(rate), step.mix, step.keep};
+      workers.for_each(static_cast<int64_t>(weights.size()), [&](int64_t i) {
+        if (is_matrix(weights[i]))
+          muon_step(for_matrices, gradient.parts[i], {weights[i], moments[i], averages[i]});
+      });
+      std::erase_if(blocks, [&](const Block& block) { return is_matrix(weights[block.array]); });
+    }
     workers.for_each(static_cast<int64_t>(blocks.size()), [&](int64_t i) {
       const auto [array, begin, count] = blocks[i];
       const auto at = [array = array, begin = begin](const Weights& weights) {
@@ -278,7 +251,7 @@ struct Trainer::Implementation {
 
 Trainer::Trainer(std::shared_ptr<const Trainable> model, Tensor data, Tensor labels, TrainOptions options,
                  uint64_t seed, int64_t threads, at::Device device) {
-  check(options, *model, data, labels);
+  check_training(options, *model, data, labels);
   const bool bf16 =
       options.precision == Precision::bf16 || (options.precision == Precision::automatic && device.is_cuda());
   const Noise noise(seed);

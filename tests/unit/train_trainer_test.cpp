@@ -68,9 +68,12 @@ bool same(const Weights& a, const Weights& b) {
   return a.size() == b.size();
 }
 
-TEST(Trainer, ApproachesTheIrreducibleLoss) {
+class Optimisers : public testing::TestWithParam<Optimiser> {};
+
+TEST_P(Optimisers, ApproachTheIrreducibleLoss) {
   TrainOptions options = quick(600);
   options.batch = 128;
+  options.optimiser = GetParam();
   const TrainState state = trained(options);
   const int64_t n = 40000;
   const auto loss = [&](const Weights& weights) {
@@ -87,10 +90,15 @@ TEST(Trainer, ApproachesTheIrreducibleLoss) {
   EXPECT_LT(loss(state.weights), least + 0.1 * (1 - least) + error);
 }
 
+INSTANTIATE_TEST_SUITE_P(Both, Optimisers, testing::Values(Optimiser::adamw, Optimiser::muon));
+
 TEST(Trainer, WeightsDoNotDependOnTheThreads) {
-  for (const auto precision : {Precision::f32, Precision::bf16}) {
+  for (const auto& [precision, optimiser] : {std::pair{Precision::f32, Optimiser::adamw},
+                                             {Precision::bf16, Optimiser::adamw},
+                                             {Precision::f32, Optimiser::muon}}) {
     TrainOptions options = quick(12);
     options.precision = precision;
+    options.optimiser = optimiser;
     const TrainState one = trained(options), two = trained(options, 1, 2), other = trained(options, 2);
     EXPECT_TRUE(same(one.weights, two.weights));
     EXPECT_TRUE(same(one.average, two.average));
@@ -99,10 +107,14 @@ TEST(Trainer, WeightsDoNotDependOnTheThreads) {
   }
 }
 
-TEST(Trainer, StoppedAndRestoredIsUninterrupted) {
-  const TrainState whole = trained(quick(30));
-  Trainer first(small, correlated(1000, 1), Tensor(), quick(30), 1, 1),
-      second(small, correlated(1000, 1), Tensor(), quick(30), 1, 1);
+class StoppedAndRestored : public testing::TestWithParam<Optimiser> {};
+
+TEST_P(StoppedAndRestored, IsUninterrupted) {
+  TrainOptions options = quick(30);
+  options.optimiser = GetParam();
+  const TrainState whole = trained(options);
+  Trainer first(small, correlated(1000, 1), Tensor(), options, 1, 1),
+      second(small, correlated(1000, 1), Tensor(), options, 1, 1);
   EXPECT_FALSE(first.run([](const Progress& p) { return p.done == 17 ? Control::stop : Control::proceed; }));
   EXPECT_EQ(first.state().step, 17);
   const Weights at_17 = first.state().weights.clone();
@@ -117,11 +129,12 @@ TEST(Trainer, StoppedAndRestoredIsUninterrupted) {
   EXPECT_TRUE(same(first.state().weights, whole.weights));
 
   // Another seed's noise from there on
-  Trainer other(small, correlated(1000, 1), Tensor(), quick(30), 2, 1);
+  Trainer other(small, correlated(1000, 1), Tensor(), options, 2, 1);
   other.restore(first.state());
-  Trainer unlike(mlp(33), correlated(1000, 1), Tensor(), quick(30), 1, 1);
+  Trainer unlike(mlp(33), correlated(1000, 1), Tensor(), options, 1, 1);
   expect_error([&] { unlike.restore(first.state()); }, {"checkpoint", "network"});
 }
+INSTANTIATE_TEST_SUITE_P(Both, StoppedAndRestored, testing::Values(Optimiser::adamw, Optimiser::muon));
 
 TEST(Trainer, ReportsEachStepAndWarmsUpAndDown) {
   Trainer trainer(small, correlated(100, 1), Tensor(), quick(40), 1, 1);
