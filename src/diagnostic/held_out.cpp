@@ -11,6 +11,7 @@
 #include "tweedie/diagnostics.h"
 
 #include "core/shape.h"
+#include "diagnostic/rank_sum.h"
 #include "diagnostic/samples.h"
 
 #include <ATen/ATen.h>
@@ -33,22 +34,6 @@ Tensor distances_from_others(const Tensor& z) {
   const Tensor scale = variance.maximum(1e-3 * variance.mean(1, true)) * (1 + 1 / n);
   const Tensor off = (centred - others).square();
   return at::where(off.gt(0), off / scale, at::zeros_like(off)).mean(1);
-}
-
-// P(sum of `cases` independent ranks, each uniform on 0, 1, ..., n, is at most r), for each r
-std::vector<double> law_of_rank_sum(int64_t n, int64_t cases) {
-  std::vector<double> law{1};
-  for (int64_t c = 0; c < cases; ++c) {
-    std::vector<double> next(law.size() + n);
-    double window = 0;  // of the last n + 1
-    for (size_t r = 0; r < next.size(); ++r) {
-      if (r < law.size()) window += law[r];
-      if (r > static_cast<size_t>(n) && r - n - 1 < law.size()) window -= law[r - n - 1];
-      next[r] = std::max(0.0, window) / static_cast<double>(n + 1);
-    }
-    law = std::move(next);
-  }
-  return law;
 }
 
 }  // namespace
@@ -75,12 +60,7 @@ Finding held_out(const Tensor& z, const Tensor& predicted, const Significance& s
     spread += others.var().item<double>();
     below += (others.lt(t[0]).sum() + 0.5 * others.eq(t[0]).sum()).item<double>();
   }
-  const std::vector<double> law = law_of_rank_sum(n, cases);
-  double lower = 0, upper = 0;
-  for (size_t r = 0; r < law.size(); ++r) {
-    lower += static_cast<double>(r) <= below ? law[r] : 0;
-    upper += static_cast<double>(r) >= below ? law[r] : 0;
-  }
+  const auto [lower, upper] = rank_sum_tails(below, n, cases);
   const double p = std::min(1.0, 2 * std::min(lower, upper));
   const double ratio = expected > 0 ? measured / expected : measured > 0 ? INFINITY : 1;
   f.value = ratio;

@@ -1,6 +1,7 @@
 // tweedie diagnose: can the draws of a RUN of infer be trusted?
 
 #include "core/shape.h"
+#include "core/workers.h"
 #include "io/array_file.h"
 #include "io/config.h"
 #include "prior/gaussian_posterior.h"
@@ -9,12 +10,15 @@
 #include "run/services.h"
 #include "tweedie/array_io.h"
 #include "tweedie/chains.h"
+#include "tweedie/typicality.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <fstream>
+#include <numeric>
 
 namespace tweedie {
 
@@ -22,6 +26,9 @@ namespace {
 
 // Enough for a judgement on the number of steps, few enough to be quick.
 constexpr int64_t step_draws = 8, step_cases = 8;
+// Reference rows, shared out among the cases, and levels over the standard deviation of their values
+constexpr int64_t reference_rows = 400, typical_cases = 8;
+constexpr std::array relative_levels{0.25, 0.5, 1.0, 2.0, 4.0};
 
 // Its summary.json
 Summary require_infer(const std::filesystem::path& run) {
@@ -154,6 +161,43 @@ void check_against_noise(const Tensor& x, const Inference& inference, const Tens
                                        known_variance(inference, white.likelihood)));
 }
 
+// (B, levels), row i with noise i whatever is computed beside it
+Tensor profiles(const Inference& inference, const Tensor& x, const std::vector<double>& levels,
+                const Noise& noise, const RunContext& context) {
+  const int64_t rows = x.size(0), together = rows_together(inference.prior.denoiser->shape(), context.device);
+  std::vector<Tensor> parts((rows + together - 1) / together);
+  Workers(context.device.is_cuda() ? 1 : context.threads)
+      .for_each(static_cast<int64_t>(parts.size()), [&](int64_t i) {
+        const int64_t begin = i * together, end = std::min(rows, begin + together);
+        std::vector<uint64_t> indices(end - begin);
+        std::iota(indices.begin(), indices.end(), static_cast<uint64_t>(begin));
+        const Tensor part = x.slice(0, begin, end).to(context.device, inference.prior.dtype);
+        parts[i] =
+            denoising_profile(*inference.prior.denoiser, part, levels, noise.rows(std::move(indices))).cpu();
+      });
+  return at::cat(parts);
+}
+
+// Are the draws x (cases, *shape), one of each case, like the rows of the file?
+Finding judge_typicality(const std::filesystem::path& file, const Inference& inference, const Tensor& x,
+                         uint64_t seed, const RunContext& context) {
+  if (!inference.prior.denoiser) throw Error("--reference", "the run has no prior for x to be typical of");
+  const Tensor rows = read_rows(file, inference.prior.denoiser->shape());
+  require_finite(rows, file.string());
+  const int64_t cases = std::min({x.size(0), typical_cases, std::max<int64_t>(1, rows.size(0) / 19)});
+  const int64_t each = std::min(reference_rows, rows.size(0)) / cases;
+  const Noise noise = Noise(seed).stream(Stream::metric);
+  const Tensor order = at::tensor(Noise(noise).permutation(rows.size(0))).slice(0, 0, each * cases);
+  const Tensor chosen = rows.index_select(0, order).to(at::kDouble);
+  const double scale = chosen.std().item<double>();
+  if (!(scale > 0))
+    throw Error(file.string(), "all values are equal: no row is like another by more than that");
+  std::vector<double> levels;
+  for (const double level : relative_levels) levels.push_back(level * scale);
+  const Tensor profile = profiles(inference, at::cat({x.slice(0, 0, cases), chosen}), levels, noise, context);
+  return typicality(profile.slice(0, 0, cases), profile.slice(0, cases).view({each, cases, -1}));
+}
+
 Finding without_noise(const char* name) {
   return {name, Finding::Status::skipped, NAN, std::nullopt, "the measurement has no noise to compare with",
           ""};
@@ -161,7 +205,8 @@ Finding without_noise(const char* name) {
 
 }  // namespace
 
-Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) {
+Diagnosis diagnose(const std::filesystem::path& run, const std::optional<std::filesystem::path>& reference,
+                   const RunContext& context) {
   const Stopwatch watch;
   const Summary of_run = require_infer(run);
   const InferConfig config = Config::read(run / "run.toml").as<InferConfig>();
@@ -195,6 +240,8 @@ Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context) 
   }
   if (inference.held_out && !is_point_estimate(config.method))
     findings.push_back(judge_held_out(*inference.held_out, exact, config.seed));
+  if (reference && !is_point_estimate(config.method))
+    findings.push_back(judge_typicality(*reference, inference, exact[0], config.seed, context));
   judge_method(run, of_run, exact, findings);
   if (!log_weight.eq(log_weight[0]).all().item<bool>()) findings.push_back(worst_weights(log_weight));
   if (std::filesystem::exists(run / "ess.npy")) {

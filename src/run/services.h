@@ -34,8 +34,10 @@ struct Diagnosis {
   Verdict verdict;
   Summary summary;
 };
-// run: the RUN of infer. Its config is run again at half the steps for a few draws.
-Diagnosis diagnose(const std::filesystem::path& run, const RunContext& context);
+// run: the RUN of infer. Its config is run again at half the steps for a few draws. reference: a file of rows
+// that x should be like, such as those the prior was learned from.
+Diagnosis diagnose(const std::filesystem::path& run, const std::optional<std::filesystem::path>& reference,
+                   const RunContext& context);
 
 // Distances between two sets of draws. sliced_w1 is the mean over directions, sliced_w2 the root of the mean
 // square, max_sliced_w2 the largest.

@@ -184,6 +184,21 @@ class HeldOut(Scene):
         self.assertGreater(self.summary("narrow")["held_out_error"], 4)
         self.assertRegex(self.tweedie("diagnose", "narrow", status=1).stdout, "fail +held-out")
 
+    def test_x_is_held_against_reference_rows(self):
+        self.write({"rows.npy": normal((200, 32), 8), "short.npy": normal((200, 31), 9), "few.npy": normal((12, 32), 9),
+                    "large.npy": normal((6, 32), 5, std=9)})
+        self.tweedie("infer", "infer.toml", "--out", "own")
+        self.assertRegex(self.tweedie("diagnose", "own", "--reference", "rows.npy").stdout, "pass +typicality")
+        self.assertRegex(self.tweedie("diagnose", "own", "--reference", "few.npy").stdout, "skipped +typicality: .* too few")
+        self.assertNotIn("typicality", self.tweedie("diagnose", "own").stdout)
+        self.assertIn("short.npy: ", self.refused("diagnose", "own", "--reference", "short.npy"))
+        self.assertIn("none.npy: ", self.refused("diagnose", "own", "--reference", "none.npy"))
+
+        self.tweedie("measure", "measure.toml", "--set", "measurement.data.file=large.npy", "--out", "of_large")
+        self.write({"foreign.toml": (self.folder / "infer.toml").read_text().replace('[held_out]\nrun = "hidden"\n', "")})
+        self.tweedie("infer", "foreign.toml", "--set", "measurement.run=of_large", "--out", "foreign")
+        self.assertRegex(self.tweedie("diagnose", "foreign", "--reference", "rows.npy", status=1).stdout, "fail +typicality")
+
     def test_without_it_nothing_is_asked(self):
         self.write({"alone.toml": (self.folder / "infer.toml").read_text().replace('[held_out]\nrun = "hidden"\n', "")})
         self.tweedie("infer", "alone.toml", "--out", "alone")
