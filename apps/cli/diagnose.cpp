@@ -11,7 +11,7 @@ void add_diagnose(CLI::App& app, Shared& shared, Action& action) {
   const auto reference = std::make_shared<std::optional<std::string>>();
   command
       ->add_option("--reference", *reference,
-                   "rows that x should be like, such as those the prior was learned from: is it?")
+                   "rows of the kind that the prior was learned from: is x like them?")
       ->type_name("ROWS.npy");
   command->callback([=, &shared, &action] {
     action = [=, &shared] {

@@ -15,8 +15,9 @@ Tensor denoising_profile(const Denoiser& denoiser, const Tensor& x, const std::v
 
 // drawn: (cases, levels), the profile of one draw of each case; reference: (n, cases, levels), those of n
 // reference rows for each case, no row for two. value: the draws' distance from their reference rows, over
-// the median of these rows' own from each other; p_value: one-sided, from ranks, exact where x is drawn as
-// the reference rows are. Fails when the value is above 4. Skipped below 19 rows.
+// the median of these rows' own from each other; p_value: one-sided, from ranks, exact where cases, rows and
+// draws are independent and of one law. Fails when the value is above 4. Skipped below 19 rows, and where p
+// cannot be below warn_below.
 Finding typicality(const Tensor& drawn, const Tensor& reference, const Significance& significance = {});
 
 }  // namespace tweedie

@@ -2,11 +2,12 @@
 //
 // A prior denoises what it knows better than what it does not. The profile of a row x is
 //   l_k = ln |D(x + s_k n; s_k) - x|^2,  n ~ N(0, I), at noise levels s_1, ..., s_K:
-// texture is decided at the small ones, anatomy at the large. Let x be of the law of the reference rows, and
-// x' ~ p(x | y): x' is of that law, too. So the profiles of x' and of n reference rows are exchangeable, and
-// among all n + 1 the rank of the Mahalanobis distance
+// texture is decided at the small ones, anatomy at the large. Let x and the reference rows be of the prior's
+// law, and x' ~ p(x | y): x' is of that law, too. So the profiles of x' and of n reference rows are
+// exchangeable, and among all n + 1 the rank of the Mahalanobis distance
 //   T_j = (l_j - m)^T S^-1 (l_j - m) / K,   m and S of the n others,
-// is uniform. Each case has reference rows of its own, so that the ranks of C cases are independent.
+// is uniform. Each case has reference rows of its own, so that the ranks of C independent cases are. A prior
+// that knows the reference rows by heart finds all others less typical.
 
 #include "tweedie/typicality.h"
 
@@ -45,7 +46,7 @@ Tensor denoising_profile(const Denoiser& denoiser, const Tensor& x, const std::v
   require_batch_of(x, denoiser.shape(), "typicality.x");
   std::vector<Tensor> result;
   for (const double sigma : levels) {
-    const Tensor denoised = denoiser.mean(x + sigma * noise.normal(x.sizes(), x.scalar_type()), sigma);
+    const Tensor denoised = denoiser.mean(x + sigma * noise.normal_like(x), sigma);
     result.push_back((denoised - x).to(at::kDouble).square().flatten(1).sum(1).clamp_min(1e-300).log());
   }
   return at::stack(result, 1);
@@ -53,7 +54,7 @@ Tensor denoising_profile(const Denoiser& denoiser, const Tensor& x, const std::v
 
 Finding typicality(const Tensor& drawn, const Tensor& reference, const Significance& significance) {
   constexpr double tolerance = 4;
-  constexpr int64_t least = 19;
+  constexpr int64_t least = 19;  // for a covariance of five levels
   if (reference.dim() != 3 || drawn.sizes() != reference.sizes().slice(1) || drawn.numel() == 0) {
     throw Error(
         "typicality",
@@ -66,9 +67,11 @@ Finding typicality(const Tensor& drawn, const Tensor& reference, const Significa
             Finding::Status::skipped,
             NAN,
             std::nullopt,
-            fmt::format("{} reference rows a case are too few", n),
-            fmt::format("give at least {} reference rows", least)};
-  if (n < least) return f;
+            fmt::format("{} reference rows for each of {} cases can show nothing", n, cases),
+            "give more reference rows: 19 a case, 999 for one"};
+  const bool significant =
+      std::pow(static_cast<double>(n + 1), -static_cast<double>(cases)) < significance.warn_below;
+  if (n < least || !significant) return f;
   const Tensor all = at::cat({drawn.unsqueeze(0), reference}).to(at::kDouble);
   if (!all.isfinite().all().item<bool>()) throw Error("typicality", "a profile is not finite");
   double of_draws = 0, expected = 0, below = 0;
@@ -91,8 +94,8 @@ Finding typicality(const Tensor& drawn, const Tensor& reference, const Significa
                                                     : Finding::Status::pass;
   f.remedy = "";
   if (f.status != Finding::Status::pass) {
-    f.message += ": x is not like what the prior was learned from";
-    f.remedy = "take a prior learned from data that are like x, and check operator and noise";
+    f.message += ": x is not like these rows, or draws are not";
+    f.remedy = "take a prior learned from data that are like x or more steps, and check operator and noise";
   }
   return f;
 }

@@ -94,7 +94,7 @@ inline void fields(FieldVisitor& visit, TrainOptions& o) {
                        {.min = 1, .max = 1e6}});
   visit(o.optimiser, {"optimiser", "muon: steps of equal size along all singular directions of each matrix"});
   visit(o.learning_rate, {"learning_rate", "peak", {.min = 0, .open_min = true}});
-  visit(o.weight_decay, {"weight_decay", "decoupled, of AdamW", {.min = 0}});
+  visit(o.weight_decay, {"weight_decay", "decoupled", {.min = 0}});
   visit(o.warmup_steps, {"warmup_steps", "from 0 to the peak; a half cosine down to 0 follows", {.min = 0}});
   visit(o.gradient_clip, {"gradient_clip", "largest norm of the gradient", {.min = 0, .open_min = true}});
   visit(o.ema_ratio,

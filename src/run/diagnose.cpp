@@ -26,8 +26,9 @@ namespace {
 
 // Enough for a judgement on the number of steps, few enough to be quick.
 constexpr int64_t step_draws = 8, step_cases = 8;
-// Reference rows, shared out among the cases, and levels over the standard deviation of their values
-constexpr int64_t reference_rows = 400, typical_cases = 8;
+// Reference rows, shared out among the cases, or for a single one, which a small p takes more of; and levels
+// over the standard deviation of their values
+constexpr int64_t reference_rows = 400, rows_of_one_case = 1000, typical_cases = 8;
 constexpr std::array relative_levels{0.25, 0.5, 1.0, 2.0, 4.0};
 
 // Its summary.json
@@ -164,7 +165,8 @@ void check_against_noise(const Tensor& x, const Inference& inference, const Tens
 // (B, levels), row i with noise i whatever is computed beside it
 Tensor profiles(const Inference& inference, const Tensor& x, const std::vector<double>& levels,
                 const Noise& noise, const RunContext& context) {
-  const int64_t rows = x.size(0), together = rows_together(inference.prior.denoiser->shape(), context.device);
+  const int64_t rows = x.size(0), together = inference.prior.slice_rows.value_or(
+                                      rows_together(inference.prior.denoiser->shape(), context.device));
   std::vector<Tensor> parts((rows + together - 1) / together);
   Workers(context.device.is_cuda() ? 1 : context.threads)
       .for_each(static_cast<int64_t>(parts.size()), [&](int64_t i) {
@@ -178,23 +180,28 @@ Tensor profiles(const Inference& inference, const Tensor& x, const std::vector<d
   return at::cat(parts);
 }
 
-// Are the draws x (cases, *shape), one of each case, like the rows of the file?
+// Are the draws x (draws, cases, *shape) like the rows of the file? One of each case is asked, taken at
+// random: where draws are of chains or were resampled, the first is not any.
 Finding judge_typicality(const std::filesystem::path& file, const Inference& inference, const Tensor& x,
                          uint64_t seed, const RunContext& context) {
   if (!inference.prior.denoiser) throw Error("--reference", "the run has no prior for x to be typical of");
   const Tensor rows = read_rows(file, inference.prior.denoiser->shape());
   require_finite(rows, file.string());
-  const int64_t cases = std::min({x.size(0), typical_cases, std::max<int64_t>(1, rows.size(0) / 19)});
-  const int64_t each = std::min(reference_rows, rows.size(0)) / cases;
+  if (rows.size(0) == 0) throw Error(file.string(), "no rows");
+  const int64_t cases = std::min({x.size(1), typical_cases, std::max<int64_t>(1, rows.size(0) / 19)});
+  const int64_t each = std::min(cases == 1 ? rows_of_one_case : reference_rows, rows.size(0)) / cases;
   const Noise noise = Noise(seed).stream(Stream::metric);
-  const Tensor order = at::tensor(Noise(noise).permutation(rows.size(0))).slice(0, 0, each * cases);
+  Noise choice = Noise(seed).stream(Stream::order);
+  const Tensor order = at::tensor(choice.permutation(rows.size(0))).slice(0, 0, each * cases);
+  std::vector<Tensor> all;
+  for (int64_t c = 0; c < cases; ++c) all.push_back(x[choice.permutation(x.size(0))[0]][c]);
   const Tensor chosen = rows.index_select(0, order).to(at::kDouble);
-  const double scale = chosen.std().item<double>();
+  const double scale = chosen.std(false).item<double>();
   if (!(scale > 0))
     throw Error(file.string(), "all values are equal: no row is like another by more than that");
   std::vector<double> levels;
   for (const double level : relative_levels) levels.push_back(level * scale);
-  const Tensor profile = profiles(inference, at::cat({x.slice(0, 0, cases), chosen}), levels, noise, context);
+  const Tensor profile = profiles(inference, at::cat({at::stack(all), chosen}), levels, noise, context);
   return typicality(profile.slice(0, 0, cases), profile.slice(0, cases).view({each, cases, -1}));
 }
 
@@ -241,7 +248,7 @@ Diagnosis diagnose(const std::filesystem::path& run, const std::optional<std::fi
   if (inference.held_out && !is_point_estimate(config.method))
     findings.push_back(judge_held_out(*inference.held_out, exact, config.seed));
   if (reference && !is_point_estimate(config.method))
-    findings.push_back(judge_typicality(*reference, inference, exact[0], config.seed, context));
+    findings.push_back(judge_typicality(*reference, inference, exact, config.seed, context));
   judge_method(run, of_run, exact, findings);
   if (!log_weight.eq(log_weight[0]).all().item<bool>()) findings.push_back(worst_weights(log_weight));
   if (std::filesystem::exists(run / "ess.npy")) {

@@ -35,7 +35,7 @@ struct Diagnosis {
   Summary summary;
 };
 // run: the RUN of infer. Its config is run again at half the steps for a few draws. reference: a file of rows
-// that x should be like, such as those the prior was learned from.
+// that x should be like, of the kind the prior was learned from.
 Diagnosis diagnose(const std::filesystem::path& run, const std::optional<std::filesystem::path>& reference,
                    const RunContext& context);
 

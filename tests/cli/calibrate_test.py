@@ -189,7 +189,7 @@ class HeldOut(Scene):
                     "large.npy": normal((6, 32), 5, std=9)})
         self.tweedie("infer", "infer.toml", "--out", "own")
         self.assertRegex(self.tweedie("diagnose", "own", "--reference", "rows.npy").stdout, "pass +typicality")
-        self.assertRegex(self.tweedie("diagnose", "own", "--reference", "few.npy").stdout, "skipped +typicality: .* too few")
+        self.assertRegex(self.tweedie("diagnose", "own", "--reference", "few.npy").stdout, "skipped +typicality: 12 reference rows")
         self.assertNotIn("typicality", self.tweedie("diagnose", "own").stdout)
         self.assertIn("short.npy: ", self.refused("diagnose", "own", "--reference", "short.npy"))
         self.assertIn("none.npy: ", self.refused("diagnose", "own", "--reference", "none.npy"))
