@@ -44,12 +44,14 @@ def setting(**values):
     return [part for key, value in values.items() for part in ("--set", f"{key.replace('__', '.')}={value}")]
 
 
-def verdict(options, folder):
-    """What `tweedie diagnose` says of a run: a dictionary of findings, and `verdict`; kept beside the run as long as that stays"""
-    kept = folder.parent / f"{folder.name}.verdict"
-    if kept.exists() and kept.stat().st_mtime > (folder / "summary.json").stat().st_mtime:
+def verdict(options, folder, reference=None):
+    """What `tweedie diagnose` says of a run, with a file of reference rows where there is one: a dictionary of findings, and
+    `verdict`; kept beside the run as long as that stays"""
+    kept = folder.parent / f"{folder.name}{'-reference' if reference else ''}.verdict"
+    sources = [folder / "summary.json", *([reference] if reference else [])]
+    if kept.exists() and kept.stat().st_mtime > max(source.stat().st_mtime for source in sources):
         return json.loads(kept.read_text())
-    call = [options.program, "diagnose", str(folder), "--json", "--quiet"]
+    call = [options.program, "diagnose", str(folder), "--json", "--quiet", *(["--reference", str(reference)] if reference else [])]
     result = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)
     if result.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(call)}: exit {result.returncode}")

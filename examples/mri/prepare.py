@@ -5,6 +5,7 @@ import pathlib
 import struct
 
 import numpy as np
+from scipy import ndimage
 
 TEMPLATES = pathlib.Path("/usr/share/mricron/templates")
 HEIGHT, WIDTH = 128, 112
@@ -16,6 +17,7 @@ HELD_OUT = [*range(52, 70), *range(92, 110)]
 # Of those learned from, on which the weights of the peers' penalties are chosen.
 TUNE = [42, 77, 84, 120]
 AXIAL, CORONAL, SAGITTAL = 0, 1, 2
+COPIES = 9   # of each slice learned from, warped as another head might be
 
 
 def nifti(name):
@@ -42,12 +44,29 @@ def scanned(slice_2d, field=FIELD):
     return image * (HEIGHT * WIDTH) / (field[0] * field[1])
 
 
+def smooth_field(random, shape, periods):
+    """Gaussian, of variance 1, with about so many periods over the view"""
+    frequencies = np.hypot(*np.meshgrid(*(np.fft.fftfreq(n) * n for n in shape), indexing="ij"))
+    field = np.fft.ifft2(np.fft.fft2(random.standard_normal(shape)) * np.exp(-(frequencies / periods) ** 2)).real
+    return field / field.std()
+
+
 def smooth_phase(random):
     """Radians: a constant, a slope, and a field that varies over a third of the view"""
     v, u = np.meshgrid(np.linspace(-1, 1, HEIGHT), np.linspace(-1, 1, WIDTH), indexing="ij")
-    frequencies = np.hypot(*np.meshgrid(np.fft.fftfreq(HEIGHT) * HEIGHT, np.fft.fftfreq(WIDTH) * WIDTH, indexing="ij"))
-    field = np.fft.ifft2(np.fft.fft2(random.standard_normal((HEIGHT, WIDTH))) * np.exp(-(frequencies / 2) ** 2)).real
-    return random.uniform(-np.pi, np.pi) + random.uniform(-1, 1) * u + random.uniform(-1, 1) * v + 0.6 * field / field.std()
+    field = 0.6 * smooth_field(random, (HEIGHT, WIDTH), 2)
+    return random.uniform(-np.pi, np.pi) + random.uniform(-1, 1) * u + random.uniform(-1, 1) * v + field
+
+
+def warped(image, random):
+    """The slice turned by up to 6 degrees, stretched by up to 5% along each axis, bent by 1.5 mm and 5% brighter or darker"""
+    angle, stretch = np.radians(random.uniform(-6, 6)), random.uniform(0.95, 1.05, 2)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * stretch
+    middle = (np.array(image.shape) - 1) / 2
+    at = np.stack(np.meshgrid(*map(np.arange, image.shape), indexing="ij"), -1) - middle
+    bend = np.stack([1.5 * smooth_field(random, image.shape, 5) for _ in range(2)])
+    moved = ndimage.map_coordinates(image, np.moveaxis(at @ turn.T + middle, -1, 0) + bend, order=3)
+    return np.clip(moved, 0, None) * random.uniform(0.95, 1.05)
 
 
 def head():
@@ -57,20 +76,24 @@ def head():
 
 
 def write(folder):
-    """train.npy (N, 1, HEIGHT, WIDTH) with train_labels.npy; test.npy, tune.npy, macaque.npy; phase.npy (HEIGHT, WIDTH)"""
-    names = ("train", "train_labels", "test", "tune", "macaque", "phase")
+    """train.npy (N, 1, HEIGHT, WIDTH) with train_labels.npy, and its axial slices as they are in axial.npy; test.npy, tune.npy,
+    macaque.npy; phase.npy (HEIGHT, WIDTH)"""
+    names = ("train", "train_labels", "axial", "test", "tune", "macaque", "phase")
     if all((folder / f"{name}.npy").exists() for name in names):
         return
     folder.mkdir(parents=True, exist_ok=True)
     volume = head()
     seen = volume.copy()
     seen[HELD_OUT] = 0  # what a coronal or sagittal slice sees of the slabs
-    slices = 2 * [(AXIAL, volume[z]) for z in range(3, 173) if z not in HELD_OUT]
+    axial = [(AXIAL, volume[z]) for z in range(3, 173) if z not in HELD_OUT]
+    slices = 2 * axial
     slices += [(CORONAL, seen[:, y]) for y in range(6, 216)] + [(SAGITTAL, seen[:, :, x].T) for x in range(6, 173)]
+    random = np.random.default_rng(21)
+    slices += [(label, warped(image, random)) for label, image in slices for _ in range(COPIES)]
     # A macaque's brain, of 0.5 mm: its pixels are taken for 1 mm, so that it is as large as a head.
     other = nifti("inia19-t1-brain.nii.gz")
     other = other / np.percentile(other[other > 0], 99.9)
-    sets = {"train": [image for _, image in slices], "test": volume[TEST], "tune": volume[TUNE], "macaque": other[60:100:10]}
+    sets = {"train": [image for _, image in slices], "axial": [image for _, image in axial], "test": volume[TEST], "tune": volume[TUNE], "macaque": other[60:100:10]}
     for name, images in sets.items():
         np.save(folder / f"{name}.npy", np.stack([scanned(image)[None] for image in images]).astype(np.float32))
     np.save(folder / "train_labels.npy", np.array([label for label, _ in slices], np.int64))
