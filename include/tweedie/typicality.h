@@ -8,6 +8,9 @@
 
 namespace tweedie {
 
+// Reference rows that a case needs, for a covariance of five levels
+constexpr int64_t least_reference_rows = 19;
+
 // ln |D(x + sigma n; sigma) - x|^2 of rows x (B, *shape) at each level, in the units of x: (B, levels)
 // float64.
 Tensor denoising_profile(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& levels,
@@ -16,8 +19,8 @@ Tensor denoising_profile(const Denoiser& denoiser, const Tensor& x, const std::v
 // drawn: (cases, levels), the profile of one draw of each case; reference: (n, cases, levels), those of n
 // reference rows for each case, no row for two. value: the draws' distance from their reference rows, over
 // the median of these rows' own from each other; p_value: one-sided, from ranks, exact where cases, rows and
-// draws are independent and of one law. Fails when the value is above 4. Skipped below 19 rows, and where p
-// cannot be below warn_below.
+// draws are independent and of one law. Fails when the value is above 4. Skipped below least_reference_rows,
+// and where p cannot be below warn_below.
 Finding typicality(const Tensor& drawn, const Tensor& reference, const Significance& significance = {});
 
 }  // namespace tweedie

@@ -54,7 +54,6 @@ Tensor denoising_profile(const Denoiser& denoiser, const Tensor& x, const std::v
 
 Finding typicality(const Tensor& drawn, const Tensor& reference, const Significance& significance) {
   constexpr double tolerance = 4;
-  constexpr int64_t least = 19;  // for a covariance of five levels
   if (reference.dim() != 3 || drawn.sizes() != reference.sizes().slice(1) || drawn.numel() == 0) {
     throw Error(
         "typicality",
@@ -68,10 +67,10 @@ Finding typicality(const Tensor& drawn, const Tensor& reference, const Significa
             NAN,
             std::nullopt,
             fmt::format("{} reference rows for each of {} cases can show nothing", n, cases),
-            "give more reference rows: 19 a case, 999 for one"};
+            fmt::format("give more reference rows: {} a case, 999 for one", least_reference_rows)};
   const bool significant =
       std::pow(static_cast<double>(n + 1), -static_cast<double>(cases)) < significance.warn_below;
-  if (n < least || !significant) return f;
+  if (n < least_reference_rows || !significant) return f;
   const Tensor all = at::cat({drawn.unsqueeze(0), reference}).to(at::kDouble);
   if (!all.isfinite().all().item<bool>()) throw Error("typicality", "a profile is not finite");
   double of_draws = 0, expected = 0, below = 0;

@@ -188,7 +188,8 @@ Finding judge_typicality(const std::filesystem::path& file, const Inference& inf
   const Tensor rows = read_rows(file, inference.prior.denoiser->shape());
   require_finite(rows, file.string());
   if (rows.size(0) == 0) throw Error(file.string(), "no rows");
-  const int64_t cases = std::min({x.size(1), typical_cases, std::max<int64_t>(1, rows.size(0) / 19)});
+  const int64_t cases =
+      std::min({x.size(1), typical_cases, std::max<int64_t>(1, rows.size(0) / least_reference_rows)});
   const int64_t each = std::min(cases == 1 ? rows_of_one_case : reference_rows, rows.size(0)) / cases;
   const Noise noise = Noise(seed).stream(Stream::metric);
   Noise choice = Noise(seed).stream(Stream::order);
