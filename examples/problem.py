@@ -14,7 +14,8 @@ HOME = pathlib.Path(__file__).resolve().parent.parent
 def options(name, description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--program", default=str(HOME / "build/release/tweedie"))
-    parser.add_argument("--out", type=pathlib.Path, default=HOME / "out" / name, help="what is there already is kept: delete it after a change of configs or program")
+    parser.add_argument("--out", type=pathlib.Path, default=HOME / "out" / name,
+                        help="what is there already is kept: delete it after a change of the program")
     parser.add_argument("--page", type=pathlib.Path, default=HOME / "docs/examples" / f"{name}.md")
     parser.add_argument("--threads", type=int, help="of the program; all by default")
     result = parser.parse_args()
@@ -25,18 +26,32 @@ def options(name, description):
 
 
 def run(options, command, *arguments, out):
-    """The summary of a run, which is not done again where its folder has one of the same arguments"""
-    line = " ".join([command, *map(str, arguments)])
+    """The summary of a run, which is not done again where its folder has one of the same arguments, of the same text of the
+    configuration, and of files and runs that are older than it"""
+    arguments = [*map(str, arguments)]
+    line = "\n".join([" ".join([command, *arguments]), *(named(a).read_text() for a in arguments if a.endswith(".toml"))])
     done, told = out / "summary.json", out.parent / f"{out.name}.command"
-    if done.exists() and told.exists() and told.read_text() == line:
+    if done.exists() and told.exists() and told.read_text() == line and all(changed(a) <= told.stat().st_mtime for a in arguments):
         return json.loads(done.read_text())
     threads = ["--threads", str(options.threads)] if options.threads else []
-    call = [options.program, command, *map(str, arguments), "--out", str(out), "--json", "--quiet", "--force", *threads]
+    call = [options.program, command, *arguments, "--out", str(out), "--json", "--quiet", "--force", *threads]
     result = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:
         raise SystemExit(f"{' '.join(call)}: exit {result.returncode}")
     told.write_text(line)
     return json.loads(result.stdout)
+
+
+def named(argument):
+    """The path that an argument, path or key=path, names; of a run's folder its summary"""
+    path = pathlib.Path(argument.rpartition("=")[2])
+    return path / "summary.json" if path.is_dir() else path
+
+
+def changed(argument):
+    """When the file or the run that an argument names was last written; 0 where it names none, or a configuration, which is read"""
+    path = named(argument)
+    return path.stat().st_mtime if path.is_absolute() and path.is_file() and path.suffix != ".toml" else 0
 
 
 def setting(**values):
