@@ -4,6 +4,7 @@ import json
 import pathlib
 import struct
 import subprocess
+import tomllib
 import zlib
 
 import numpy as np
@@ -26,12 +27,11 @@ def options(name, description):
 
 
 def run(options, command, *arguments, out):
-    """The summary of a run, which is not done again where its folder has one of the same arguments, of the same text of the
-    configuration, and of files and runs that are older than it"""
+    """The summary of a run, which is not done again where its folder has one that depends on the same"""
     arguments = [*map(str, arguments)]
-    line = "\n".join([" ".join([command, *arguments]), *(named(a).read_text() for a in arguments if a.endswith(".toml"))])
+    line = depends(command, arguments)
     done, told = out / "summary.json", out.parent / f"{out.name}.command"
-    if done.exists() and told.exists() and told.read_text() == line and all(changed(a) <= told.stat().st_mtime for a in arguments):
+    if done.exists() and told.exists() and told.read_text() == line:
         return json.loads(done.read_text())
     threads = ["--threads", str(options.threads)] if options.threads else []
     call = [options.program, command, *arguments, "--out", str(out), "--json", "--quiet", "--force", *threads]
@@ -42,16 +42,35 @@ def run(options, command, *arguments, out):
     return json.loads(result.stdout)
 
 
-def named(argument):
-    """The path that an argument, path or key=path, names; of a run's folder its summary"""
-    path = pathlib.Path(argument.rpartition("=")[2])
-    return path / "summary.json" if path.is_dir() else path
+def depends(command, arguments):
+    """What a run depends on but for the program: a line of its arguments, then one for each file that they name, or that a
+    configuration does, with its checksum; of a run's folder the summary stands for all"""
+    changed = {a.partition("=")[0] for a in arguments if "=" in a}
+    files = {}
+
+    def add(name, base, key=""):
+        if isinstance(name, dict):
+            for inner, value in name.items():
+                add(value, base, f"{key}.{inner}".lstrip("."))
+        elif isinstance(name, list):
+            for value in name:
+                add(value, base, key)
+        elif isinstance(name, str) and key not in changed:
+            path = base / name / "summary.json" if (base / name).is_dir() else base / name
+            if name and path.is_file() and path not in files:
+                files[path] = zlib.crc32(path.read_bytes())
+                if path.suffix == ".toml":
+                    add(tomllib.loads(path.read_text()), path.parent)
+
+    for argument in arguments:
+        add(argument.partition("=")[2] or argument, pathlib.Path())
+    return "\n".join([" ".join([command, *arguments]), *(f"{crc:08x} {path}" for path, crc in files.items())])
 
 
-def changed(argument):
-    """When the file or the run that an argument names was last written; 0 where it names none, or a configuration, which is read"""
-    path = named(argument)
-    return path.stat().st_mtime if path.is_absolute() and path.is_file() and path.suffix != ".toml" else 0
+def save(path, array):
+    """np.save, but where the file has the same content already"""
+    if not path.exists() or not np.array_equal(np.load(path), array):
+        np.save(path, array)
 
 
 def setting(**values):
