@@ -67,12 +67,6 @@ def depends(command, arguments):
     return "\n".join([" ".join([command, *arguments]), *(f"{crc:08x} {path}" for path, crc in files.items())])
 
 
-def save(path, array):
-    """np.save, but where the file has the same content already"""
-    if not path.exists() or not np.array_equal(np.load(path), array):
-        np.save(path, array)
-
-
 def setting(**values):
     """--set key=value of each; __ in a name stands for a point"""
     return [part for key, value in values.items() for part in ("--set", f"{key.replace('__', '.')}={value}")]

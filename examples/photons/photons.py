@@ -211,7 +211,7 @@ def diagonal(path, values):
              indptr=np.arange(size + 1, dtype=np.int32))
 
 
-def total_variation(counts, exposure, known, kernel, weight, start, iterations=600):
+def total_variation(counts, exposure, known, kernel, weight, start, iterations):
     """The least sum(rate - counts log rate) + weight TV(sky), sky >= 0, rate = exposure * PSF sky + known; isotropic, without
     a jump at the edge (Chambolle and Pock 2011)"""
     def gradient(u):
