@@ -1,4 +1,5 @@
 """BART's files and its reconstructions (https://mrirecon.github.io/bart)."""
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -23,11 +24,21 @@ def read(path, shape):
 
 
 def call(folder, threads, *arguments):
+    """Peak memory of the program, in bytes"""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     try:
-        subprocess.run(["bart", *map(str, arguments)], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(["bart", *map(str, arguments)], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     except FileNotFoundError:
         raise SystemExit("bart: no such program; Debian's package brings it: apt-get install bart") from None
+    peak = 0
+    while process.poll() is None:  # what wait4() tells would be at least this script's own memory
+        with contextlib.suppress(OSError, StopIteration):
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            peak = 1024 * int(next(line for line in status if line.startswith("VmHWM")).split()[1])
+        time.sleep(0.01)
+    if process.returncode != 0:
+        raise SystemExit(f"bart {' '.join(map(str, arguments))}: exit {process.returncode}")
+    return peak
 
 
 def sensitivities(coils, height, width):
@@ -42,10 +53,10 @@ def sensitivities(coils, height, width):
 
 
 def pics(k_space, maps, penalty, weight, threads, trajectory=None, iterations=100):
-    """The images (cases, height, width), real, and the seconds. k_space: (cases, coils, height, width), 0 where nothing was
+    """The images (cases, height, width), real, and what they took: seconds and bytes. k_space: (cases, coils, height, width), 0 where nothing was
     measured; with a trajectory (lines, samples, 2), in cycles per pixel, (cases, coils, lines, samples)."""
     height, width = maps.shape[1:]
-    images, seconds = [], 0.0
+    images, seconds, memory = [], 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
         write(f"{folder}/maps", maps[:, None])
         along = []
@@ -60,7 +71,9 @@ def pics(k_space, maps, penalty, weight, threads, trajectory=None, iterations=10
                 shape = (len(maps), *trajectory.shape[:2], 1)
             write(f"{folder}/k", case.reshape(shape))
             start = time.perf_counter()
-            call(folder, threads, "pics", "-d", 0, "-w", 1, "-c", "-i", iterations, "-e", *along, "-R", f"{PENALTIES[penalty]}:{weight}", "k", "maps", "image")
+            took = call(folder, threads, "pics", "-d", 0, "-w", 1, "-c", "-i", iterations, "-e", *along,
+                        "-R", f"{PENALTIES[penalty]}:{weight}", "k", "maps", "image")
             seconds += time.perf_counter() - start
+            memory = max(memory, took)
             images.append(read(f"{folder}/image", (height, width)))
-    return np.stack(images).real, seconds
+    return np.stack(images).real, {"seconds": seconds, "peak_memory_bytes": memory}

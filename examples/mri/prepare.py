@@ -76,9 +76,9 @@ def head():
 
 
 def write(folder):
-    """train.npy (N, 1, HEIGHT, WIDTH) with train_labels.npy, and its axial slices as they are in axial.npy; test.npy, tune.npy,
-    macaque.npy; phase.npy (HEIGHT, WIDTH)"""
-    names = ("train", "train_labels", "axial", "test", "tune", "macaque", "phase")
+    """train.npy (N, 1, HEIGHT, WIDTH) with train_labels.npy, and its axial slices as they are in axial.npy; test.npy, tune.npy;
+    stripped.npy, the test slices without what is not brain; macaque.npy; phase.npy (HEIGHT, WIDTH)"""
+    names = ("train", "train_labels", "axial", "test", "tune", "stripped", "macaque", "phase")
     if all((folder / f"{name}.npy").exists() for name in names):
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,8 @@ def write(folder):
     # A macaque's brain, of 0.5 mm: its pixels are taken for 1 mm, so that it is as large as a head.
     other = nifti("inia19-t1-brain.nii.gz")
     other = other / np.percentile(other[other > 0], 99.9)
-    sets = {"train": [image for _, image in slices], "axial": [image for _, image in axial], "test": volume[TEST], "tune": volume[TUNE], "macaque": other[60:100:10]}
+    sets = {"train": [image for _, image in slices], "axial": [image for _, image in axial], "test": volume[TEST],
+            "tune": volume[TUNE], "stripped": np.where(nifti("ch2bet.nii.gz") > 0, volume, 0)[TEST], "macaque": other[60:100:10]}
     for name, images in sets.items():
         np.save(folder / f"{name}.npy", np.stack([scanned(image)[None] for image in images]).astype(np.float32))
     np.save(folder / "train_labels.npy", np.array([label for label, _ in slices], np.int64))
