@@ -74,17 +74,19 @@ def setting(**values):
 
 def verdict(options, folder, reference=None):
     """What `tweedie diagnose` says of a run, with a file of reference rows where there is one: a dictionary of findings, and
-    `verdict`; kept beside the run as long as that stays"""
+    `verdict`; kept beside the run as long as it depends on the same"""
+    arguments = [str(folder), *(["--reference", str(reference)] if reference else [])]
     kept = folder.parent / f"{folder.name}{'-reference' if reference else ''}.verdict"
-    sources = [folder / "summary.json", *([reference] if reference else [])]
-    if kept.exists() and kept.stat().st_mtime > max(source.stat().st_mtime for source in sources):
-        return json.loads(kept.read_text())
-    call = [options.program, "diagnose", str(folder), "--json", "--quiet", *(["--reference", str(reference)] if reference else [])]
+    line = depends("diagnose", arguments)
+    if kept.exists() and (found := json.loads(kept.read_text())).get("of") == line:
+        return found
+    call = [options.program, "diagnose", *arguments, "--json", "--quiet"]
     result = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)
     if result.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(call)}: exit {result.returncode}")
-    kept.write_text(result.stdout)
-    return json.loads(result.stdout)
+    found = {"of": line, **json.loads(result.stdout)}
+    kept.write_text(json.dumps(found))
+    return found
 
 
 def trained(options, folder):
@@ -104,6 +106,11 @@ def tuned(score, weights):
             scores[best / 2] = score(best / 2)
         else:
             return best
+
+
+def covered(draws, truth, where=...):
+    """How often the span of n draws, of exact ones a central interval of (n - 1) / (n + 1), holds the truth"""
+    return ((draws.min(0) <= truth) & (truth <= draws.max(0)))[where].mean()
 
 
 def psnr(estimate, truth, peak):

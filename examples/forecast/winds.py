@@ -46,7 +46,8 @@ def annual_cycle(x, train, harmonics, months):
 
 
 def recent_mean(anomaly, kept, shrink):
-    """Of an anomaly up to each month: sum_j kept^j a_{t-j} / (sum_j kept^j + shrink)"""
+    """Of an anomaly up to each month: sum_j kept^j a_{t-j} / (sum_j kept^j + shrink), m/s. Optimal climate normals
+    (Huang, van den Dool, Barnston 1996) are the same with equal weights, a season's years, and no shrinkage"""
     result, total, weight = np.zeros_like(anomaly), np.zeros(anomaly.shape[1]), 0.0
     for t, now in enumerate(anomaly):
         total, weight = kept * total + now, kept * weight + 1

@@ -53,8 +53,8 @@ def sensitivities(coils, height, width):
 
 
 def pics(k_space, maps, penalty, weight, threads, trajectory=None, iterations=100):
-    """The images (cases, height, width), real, and what they took: seconds and bytes. k_space: (cases, coils, height, width), 0 where nothing was
-    measured; with a trajectory (lines, samples, 2), in cycles per pixel, (cases, coils, lines, samples)."""
+    """The images (cases, height, width), real, and what they took: seconds and bytes. k_space: (cases, coils, height, width),
+    0 where nothing was measured; with a trajectory (lines, samples, 2), in cycles per pixel, (cases, coils, lines, samples)."""
     height, width = maps.shape[1:]
     images, seconds, memory = [], 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
