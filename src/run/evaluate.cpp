@@ -4,11 +4,11 @@
 #include "run/evaluate.h"
 
 #include "core/shape.h"
-#include "core/workers.h"
 #include "io/atomic_file.h"
 #include "io/config.h"
 #include "io/image.h"
 #include "io/run_folder.h"
+#include "run/class_agreement.h"
 #include "run/compare_metrics.h"
 #include "run/figures.h"
 #include "run/flow_rows.h"
@@ -102,36 +102,6 @@ void add_distances(const Tensor& draws, const Tensor& data, uint64_t seed, Summa
   summary["rf_fd_ratio"] = summary["rf_fd"].get<double>() / summary["rf_fd_floor"].get<double>();
 }
 
-// Rows in blocks over threads: work(first, last)
-template <class Work>
-void in_blocks(int64_t rows, int64_t threads, Work work) {
-  constexpr int64_t block_rows = 64;
-  Workers workers(threads);
-  workers.for_each((rows + block_rows - 1) / block_rows,
-                   [&](int64_t i) { work(i * block_rows, std::min(rows, (i + 1) * block_rows)); });
-}
-
-// What an independent classifier makes of draws that were asked to be of a class, and of the data itself.
-void add_classes(const NoisyClassifier& classifier, const Sampled& sampled, const Dataset& data,
-                 const RunContext& context, Summary& summary) {
-  // Next to no noise: what the classifier was shown as clean
-  const Tensor sigma = at::scalar_tensor(classifier.sigma_data() / 1000, at::kDouble);
-  const auto agreement = [&](const Tensor& x, const Tensor& labels) {
-    const Tensor right = at::empty({x.size(0)}, at::kBool);
-    in_blocks(x.size(0), context.threads, [&](int64_t first, int64_t last) {
-      const Tensor seen = classifier.log_probs(x.slice(0, first, last), sigma).argmax(1);
-      right.slice(0, first, last).copy_(seen.eq(labels.slice(0, first, last)));
-    });
-    return right.to(at::kDouble).mean().item<double>();
-  };
-  if (data.labels.defined()) summary["classifier_accuracy"] = agreement(data.x, data.labels);
-  if (!sampled.labels.defined()) return;
-  const double share = agreement(sampled.x, sampled.labels);
-  summary["class_agreement"] = share;
-  summary["class_agreement_standard_error"] =
-      std::sqrt(share * (1 - share) / static_cast<double>(sampled.x.size(0)));
-}
-
 void add_memorisation(const Tensor& draws, const Tensor& held_out, const Tensor& train,
                       const RunContext& context, Summary& summary) {
   const MemorisationOptions options{.threads = context.threads};
@@ -210,6 +180,8 @@ std::string report_of(const Summary& summary) {
   if (summary.contains("log_likelihood_kind"))
     text +=
         fmt::format("\nThe likelihood is of kind {}.\n", summary["log_likelihood_kind"].get<std::string>());
+  if (const std::string classes = class_table(summary); !classes.empty())
+    text += "\nWhat the independent classifier makes of them, with standard errors:\n\n" + classes;
   for (const auto& warning : summary["warnings"]) text += "\nWarning: " + warning.get<std::string>() + "\n";
   return text;
 }
@@ -265,7 +237,7 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   }
   if (const auto density = density_of(request.data.kind))
     add_law(model, *density, rows, sampling.seed, folder, summary);
-  if (classifier) add_classes(*classifier, sampled, data, context, summary);
+  if (classifier) add_classes(*classifier, sampled.x, sampled.labels, data.x, data.labels, context, summary);
   if (train) add_memorisation(sampled.x, rows, train->x, context, summary);
   write_npy(folder.path("samples.npy"), sampled.x);
   if (sampled.labels.defined()) write_npy(folder.path("labels.npy"), sampled.labels);

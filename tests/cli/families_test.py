@@ -177,6 +177,13 @@ class Families(Scene):
         summary = self.summary("judged")
         self.assertEqual(len(set(self.array("judged/labels.npy").values)), 10)
         self.assertTrue(0 <= summary["class_agreement"] <= 1 and summary["classifier_accuracy"] > 0.15)
+        for of, share in (("draws", "class_agreement"), ("data", "classifier_accuracy")):
+            confusion = summary["class_confusion"][of]
+            self.assertAlmostEqual(sum(row[i] for i, row in enumerate(confusion)) / sum(map(sum, confusion)), summary[share])
+        asked = self.array("judged/labels.npy").values
+        self.assertEqual([sum(row) for row in summary["class_confusion"]["draws"]], [asked.count(label) for label in range(10)])
+        rows = [line for line in (self.folder / "judged/report.md").read_text().splitlines() if line.count("|") == 8]
+        self.assertEqual(len(rows), 2 + 10)
 
     def test_guidance_other_than_one_says_what_it_samples(self):
         draws = {}
