@@ -1,6 +1,7 @@
 #include "run/class_agreement.h"
 
 #include "core/workers.h"
+#include "tweedie/error.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -65,13 +66,20 @@ Tensor confusion_of(const Tensor& labels, const Tensor& seen, int64_t classes) {
   return at::bincount(labels * classes + seen, {}, classes * classes).reshape({classes, classes});
 }
 
+void require_known(const NoisyClassifier& classifier, const Tensor& labels, const std::string& place) {
+  if (!labels.defined() || labels.numel() == 0) return;
+  const auto least = labels.min().item<int64_t>(), most = labels.max().item<int64_t>();
+  if (least < 0 || most >= classifier.classes()) {
+    throw Error(place, fmt::format("label {}, but the classifier knows 0 to {}", least < 0 ? least : most,
+                                   classifier.classes() - 1));
+  }
+}
+
 void add_classes(const NoisyClassifier& classifier, const Tensor& draws, const Tensor& draw_labels,
                  const Tensor& data, const Tensor& data_labels, const RunContext& context, Summary& summary) {
   const auto add = [&](const char* of, const Tensor& x, const Tensor& labels) {
     const Tensor seen = seen_by(classifier, x, context.threads);
-    // The labels of model and data may be more than the classifier's
-    const int64_t classes = std::max(classifier.classes(), labels.max().item<int64_t>() + 1);
-    summary["class_confusion"][of] = rows_of(confusion_of(labels, seen, classes));
+    summary["class_confusion"][of] = rows_of(confusion_of(labels, seen, classifier.classes()));
     return share_of(seen.eq(labels).sum().item<int64_t>(), x.size(0));
   };
   if (data_labels.defined()) summary["classifier_accuracy"] = add("data", data, data_labels).value;

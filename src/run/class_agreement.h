@@ -9,6 +9,9 @@ namespace tweedie {
 // (K, K) int64, K = classes: [i][j] rows of label i that are seen as j. labels, seen: (N) int64 in 0 .. K - 1
 Tensor confusion_of(const Tensor& labels, const Tensor& seen, int64_t classes);
 
+// Throws Error at place unless the classifier knows all of the labels, which may be undefined.
+void require_known(const NoisyClassifier& classifier, const Tensor& labels, const std::string& place);
+
 // Into the summary: classifier_accuracy, of the data where those have labels; class_agreement and its
 // standard error, of draws that were asked to be of a class; class_confusion of either, "data" and "draws".
 void add_classes(const NoisyClassifier& classifier, const Tensor& draws, const Tensor& draw_labels,

@@ -211,6 +211,8 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   if (!request.classifier.empty()) {
     classifier.emplace(load_classifier(request.classifier));
     require_batch_of(data.x, classifier->shape(), request.classifier.string());
+    require_known(*classifier, data.labels, data.name);
+    require_known(*classifier, at::tensor(sampling.labels, at::kLong), "labels");
   }
   std::optional<Dataset> train;
   if (request.train) {

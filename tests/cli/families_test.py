@@ -2,7 +2,7 @@
 and evaluated; classes, guidance and what is refused."""
 import json, os, pathlib, shutil, time, unittest
 
-from support import Scene, matrix, normal, read_npy, tree
+from support import Array, Scene, matrix, normal, read_npy, tree
 
 DIGITS = pathlib.Path(__file__).resolve().parents[2] / "data/digits"
 POINTS = '[data]\nkind = "two-moons"\ncount = 600\n'
@@ -184,6 +184,12 @@ class Families(Scene):
         self.assertEqual([sum(row) for row in summary["class_confusion"]["draws"]], [asked.count(label) for label in range(10)])
         rows = [line for line in (self.folder / "judged/report.md").read_text().splitlines() if line.count("|") == 8]
         self.assertEqual(len(rows), 2 + 10)
+        self.write({"x.npy": normal((4, 1, 8, 8), 1, 1), "eleven.npy": Array((4,), [11.0] * 4),
+                    "eleven.toml": '[data]\nfile = "x.npy"\nlabels = "eleven.npy"\n'})
+        self.assertIn("label 11, but the classifier knows 0 to 9",
+                      self.refused("evaluate", "conditional/model.safetensors", "eleven.toml", "--class", 3, "--count", 4,
+                                   "--classifier", "classifier/model.safetensors", "--out", "unknown-labels"))
+        self.assertFalse((self.folder / "unknown-labels").exists())
 
     def test_guidance_other_than_one_says_what_it_samples(self):
         draws = {}
