@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace tweedie {
 
@@ -48,9 +49,7 @@ Share share_of(int64_t part, int64_t whole) {
 }
 
 int64_t sum(const std::vector<int64_t>& counts) {
-  int64_t total = 0;
-  for (const int64_t count : counts) total += count;
-  return total;
+  return std::accumulate(counts.begin(), counts.end(), int64_t{0});
 }
 
 std::string percent(const std::vector<int64_t>& row, size_t column) {
@@ -101,9 +100,7 @@ std::string class_table(const Summary& summary) {
     if (sum(others) == 0) continue;
     others[label] = 0;
     const size_t other = std::max_element(others.begin(), others.end()) - others.begin();
-    const auto of_data = [&](size_t column) {
-      return label < data.size() && column < data.size() ? percent(data[label], column) : "";
-    };
+    const auto of_data = [&](size_t column) { return data.empty() ? "" : percent(data[label], column); };
     text += fmt::format("| {} | {} | {} | {} |", label, sum(draws[label]), percent(draws[label], label),
                         of_data(label));
     text += others[other] == 0
