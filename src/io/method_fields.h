@@ -56,7 +56,9 @@ inline void fields(FieldVisitor&, EulerOptions&) {}
 inline void fields(FieldVisitor& visit, DdpmOptions& o) {
   visit(o.variance, {"variance", "of a step's noise: that given x_0, or beta of the VP path"});
 }
-inline void fields(FieldVisitor&, DpmSolver2mOptions&) {}
+inline void fields(FieldVisitor& visit, DpmSolver2mOptions& o) {
+  visit(o.eta, {"eta", "0: probability-flow ODE, 1: reverse SDE", {.min = 0, .max = 1}});
+}
 inline void fields(FieldVisitor& visit, PredictorCorrectorOptions& o) {
   visit(o.eta, {"eta", "of the predictor, 0: DDIM, 1: ancestral", {.min = 0, .max = 1}});
   visit(o.corrections, {"corrections", "Langevin steps at each level", {.min = 0, .max = 1e6}});

@@ -18,6 +18,7 @@
 #include "tweedie/densities.h"
 #include "tweedie/memorisation.h"
 #include "tweedie/predictor.h"
+#include "tweedie/two_sample.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -186,6 +187,13 @@ std::string report_of(const Summary& summary) {
   return text;
 }
 
+// What C2ST deals into its folds
+void require_enough(int64_t count, const std::string& place, const char* what) {
+  const int64_t least = 2 * C2stOptions{}.folds;
+  if (count < least)
+    throw Error(place, fmt::format("{} {}; at least {} are needed to compare with", count, what, least));
+}
+
 }  // namespace
 
 Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
@@ -195,10 +203,11 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   // All that can be refused is, before anything is drawn.
   const Dataset data = load_dataset(request.data);
   require_batch_of(data.x, shape_of(model), data.name);
-  if (data.x.size(0) < 2) throw Error(data.name, "one row; at least 2 are needed");
+  require_enough(sampling.count, "count", "draws");
+  require_enough(data.x.size(0), data.name, "rows");
   const Tensor order = at::tensor(Noise(sampling.seed).stream(Stream::order).permutation(data.x.size(0)));
   // As many rows as draws: distances depend on both numbers, and take their product.
-  const Tensor chosen = order.slice(0, 0, std::clamp<int64_t>(sampling.count, 2, data.x.size(0)));
+  const Tensor chosen = order.slice(0, 0, std::min(sampling.count, data.x.size(0)));
   const Tensor rows = data.x.index_select(0, chosen);
   const Tensor row_labels = data.labels.defined() ? data.labels.index_select(0, chosen) : Tensor();
   // The classes of a conditional model are those of the data, as often.

@@ -184,11 +184,13 @@ class Families(Scene):
         self.assertEqual([sum(row) for row in summary["class_confusion"]["draws"]], [asked.count(label) for label in range(10)])
         rows = [line for line in (self.folder / "judged/report.md").read_text().splitlines() if line.count("|") == 8]
         self.assertEqual(len(rows), 2 + 10)
-        self.write({"x.npy": normal((4, 1, 8, 8), 1, 1), "eleven.npy": Array((4,), [11.0] * 4),
+        self.write({"x.npy": normal((10, 1, 8, 8), 1, 1), "eleven.npy": Array((10,), [11.0] * 10),
                     "eleven.toml": '[data]\nfile = "x.npy"\nlabels = "eleven.npy"\n'})
         self.assertIn("label 11, but the classifier knows 0 to 9",
-                      self.refused("evaluate", "conditional/model.safetensors", "eleven.toml", "--class", 3, "--count", 4,
+                      self.refused("evaluate", "conditional/model.safetensors", "eleven.toml", "--class", 3, "--count", 10,
                                    "--classifier", "classifier/model.safetensors", "--out", "unknown-labels"))
+        self.assertIn("count: 9 draws; at least 10",
+                      self.refused("evaluate", "conditional/model.safetensors", "eleven.toml", "--count", 9, "--out", "unknown-labels"))
         self.assertFalse((self.folder / "unknown-labels").exists())
 
     def test_guidance_other_than_one_says_what_it_samples(self):

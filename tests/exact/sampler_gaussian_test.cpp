@@ -242,6 +242,65 @@ TEST(DdimEtaOne, DrawsHaveTheRecursionsVariance) {
   EXPECT_GT(worst_z(0), 8);  // a sampler that forgets its noise
 }
 
+// Variance at the end of a walk of the solver from the exact law at the first level; its step is affine in x,
+// z and D of the step before.
+double solver_variance(double eta, int64_t steps) {
+  const NoiseSchedule schedule = make_schedule(Karras{}, steps);
+  const DpmSolver2m solver({.eta = eta});
+  const GaussianPrior prior = one_mode();
+  double before = 0, xx = lambda + schedule.initial_std * schedule.initial_std, xd = 0, dd = 0;
+  for (int64_t i = 0; i < steps; ++i) {
+    const double t = schedule.sigma[i].item<double>(), s = schedule.sigma[i + 1].item<double>();
+    const auto next = [&](double x, double d) {
+      StepMemory memory;
+      if (i > 0) memory = {.mean = point(d), .from = before, .accepted = {}};
+      Noise noise(1);
+      return solver.step(prior, point(x), t, s, noise, memory).item<double>();
+    };
+    Noise alone(1);
+    const double rest = next(0, 0), z = alone.normal({1, 1}, at::kDouble).item<double>();
+    const double of_x = next(1, 0) - rest, of_d = next(0, 1) - rest, of_z = rest / z;
+    const double gain = lambda / (lambda + t * t);  // D = gain x
+    const double variance = of_x * of_x * xx + 2 * of_x * of_d * xd + of_d * of_d * dd + of_z * of_z;
+    dd = gain * gain * xx;
+    xd = gain * (of_x * xx + of_d * xd);
+    xx = variance;
+    before = t;
+  }
+  return xx;
+}
+
+// Second order in the variance for every eta, where ancestral sampling is of first
+TEST(DpmSolver, VarianceTendsToThePriorsBySecondOrder) {
+  const double exact = lambda;
+  for (const double eta : {0.0, 0.5, 1.0}) {
+    const double coarse = solver_variance(eta, 100) - exact, fine = solver_variance(eta, 200) - exact;
+    EXPECT_NEAR(std::log2(coarse / fine), 2, 0.3) << eta;
+    EXPECT_LT(std::abs(fine), 0.01 * exact);
+  }
+  const auto ancestral = [&](int64_t steps) {
+    return variances(Ddim({.eta = 1}), make_schedule(Karras{}, steps)).back() - exact;
+  };
+  EXPECT_NEAR(std::log2(ancestral(100) / ancestral(200)), 1, 0.2);
+  EXPECT_GT(std::abs(ancestral(200)), 4 * std::abs(solver_variance(1, 200) - exact));
+}
+
+// By drawing: the walk's sample variance against the recursion, whose standard error is v sqrt(2 / n)
+TEST(DpmSolver, DrawsHaveTheRecursionsVariance) {
+  const int64_t n = 20000, steps = 12;
+  const NoiseSchedule schedule = make_schedule(Karras{}, steps);
+  const auto z = [&](double drawn, double expected) {
+    Noise noise(6);
+    const Tensor start = schedule.initial_std * noise.normal({n, 1}, at::kDouble);
+    const Tensor x = walk(one_mode(), DpmSolver2m({.eta = drawn}), schedule, start, noise);
+    return std::abs(x.square().mean().item<double>() / solver_variance(expected, steps) - 1) /
+           std::sqrt(2.0 / n);
+  };
+  EXPECT_LT(z(1, 1), 4.5);
+  EXPECT_LT(z(0.5, 0.5), 4.5);
+  EXPECT_GT(z(0, 1), 8);  // the ODE's, for which the recursion is another
+}
+
 double churned_variance(const HeunOptions& options, int64_t steps) {
   return variances(Heun(options, steps), make_schedule(Karras{}, steps)).back();
 }

@@ -157,6 +157,19 @@ TEST(OneCoordinate, DpmSolverIsThePapersOnEveryPath) {
       });
 }
 
+// SDE-DPM-Solver++(2M)
+TEST(OneCoordinate, StochasticDpmSolverIsThePapersOnEveryPath) {
+  expect_same_walk(DpmSolver2m({.eta = 1}), {vp, ve, flow},
+                   [](const Tensor& x, const Tensor& d, const Tensor& d_before, Point before, Point t,
+                      Point s, Noise& noise) {
+                     const auto lambda = [](Point p) { return std::log(p.alpha / p.sigma); };
+                     const double h = lambda(s) - lambda(t), r = (lambda(t) - lambda(before)) / h;
+                     const Tensor data = d_before.defined() ? d + (d - d_before) / (2 * r) : d;
+                     return s.sigma / t.sigma * std::exp(-h) * x - s.alpha * std::expm1(-2 * h) * data +
+                            s.sigma * std::sqrt(-std::expm1(-2 * h)) * noise.normal_like(x);
+                   });
+}
+
 TEST(OneCoordinate, EulerIsTheVelocitysInFlowsTime) {
   const Step straight = [](const Tensor& x, const Tensor& d, const Tensor&, Point, Point t, Point s, Noise&) {
     return x + (s.sigma - t.sigma) * ((x - t.alpha * d) / t.sigma - d);
@@ -249,6 +262,7 @@ TEST(Sampler, SaysHowManyEvaluationsItTakes) {
   expect_count(Ddim());
   expect_count(Ddpm());
   expect_count(DpmSolver2m());
+  expect_count(DpmSolver2m({.eta = 1}));
   expect_count(Heun({.s_churn = 1}, 6));
   expect_count(Heun({.coordinate = HeunOptions::Coordinate::flow}, 6));
   expect_count(PredictorCorrector({.corrections = 3}));
