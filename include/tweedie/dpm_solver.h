@@ -9,7 +9,9 @@ namespace tweedie {
 
 struct DpmSolver2mOptions {
   static constexpr const char* kind = "dpm-solver-2m";
-  double eta = 0;  // in [0, 1]: 0 follows the probability-flow ODE, 1 the reverse SDE; as DDIM's between
+  // in [0, 1]: 0 follows the probability-flow ODE, 1 the reverse SDE; eta^2 of its noise between, as DDIM in
+  // small steps
+  double eta = 0;
 };
 
 class DpmSolver2m final : public Sampler {

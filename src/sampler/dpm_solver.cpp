@@ -4,8 +4,8 @@
 // along a path. From level t to s with h = ln(t/s), and h' = ln(t'/t) that of the step before, from t' and
 // with D':
 //   E   = D + h / (2 h') (D - D')       D halfway, extrapolated; D itself at the first step
-//   k   = e^-(1 + eta^2) h
-//   x_s = k x + (1 - k) E + s sqrt(1 - e^(-2 eta^2 h)) z,        which is D at s = 0
+//   k   = e^-(1 + eta^2) h = (s/t)^(1 + eta^2)
+//   x_s = k x + (1 - k) E + s sqrt(1 - (s/t)^(2 eta^2)) z,       which is D at s = 0
 #include "tweedie/dpm_solver.h"
 
 #include "tweedie/error.h"
@@ -32,10 +32,10 @@ Tensor DpmSolver2m::do_step(const Denoiser& denoiser, const Tensor& x, double t,
   }
   memory.mean = d;
   memory.from = t;
-  if (options_.eta == 0) return (s / t) * x + (1 - s / t) * halfway;
-  const double h = std::log(t / s), eta2 = options_.eta * options_.eta;
-  const double keep = std::exp(-(1 + eta2) * h), noise_std = s * std::sqrt(-std::expm1(-2 * eta2 * h));
-  return keep * x + (1 - keep) * halfway + noise_std * noise.normal_like(x);
+  const double eta2 = options_.eta * options_.eta, keep = std::pow(s / t, 1 + eta2);
+  const double noise_std = s * std::sqrt(1 - std::pow(s / t, 2 * eta2));
+  const Tensor next = keep * x + (1 - keep) * halfway;
+  return noise_std > 0 ? next + noise_std * noise.normal_like(x) : next;
 }
 
 }  // namespace tweedie
