@@ -1,6 +1,6 @@
 #pragma once
 // The field tables (core/fields.h) of data, networks, schedules and operators; those of training are in
-// io/train_fields.h, those of samplers and methods in io/method_fields.h.
+// io/train_fields.h, those of samplers and methods in io/sampler_fields.h and io/method_fields.h.
 
 #include "core/fields.h"
 #include "io/imaging_fields.h"

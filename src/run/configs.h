@@ -6,6 +6,7 @@
 #include "io/method_fields.h"
 #include "io/model_options.h"
 #include "io/noise_fields.h"
+#include "io/sampler_fields.h"
 #include "run/prior_config.h"
 
 namespace tweedie {
