@@ -3,7 +3,7 @@
 
 #include "core/normals.h"
 
-#include "core/vectorised.h"
+#include "core/turns.h"
 
 #include <algorithm>
 
@@ -62,16 +62,10 @@ TWEEDIE_INLINE void box_muller(Word a, Word b, Real& first, Real& second) {
   // The angle from the nearest quarter turn, in +-pi/4
   const Whole turn = (Whole)(b >> 1), quarter = (turn + (1 << 28)) >> 29;
   const Real r = __builtin_convertvector(turn - (quarter << 29), Real) * (1.57079632679f * 0x1p-29f);
-  const Real z = r * r;
-  const Real sine = r * (1 + z * (-1 / 6.0f + z * (1 / 120.0f + z * (-1 / 5040.0f + z * (1 / 362880.0f)))));
-  const Real cosine =
-      1 + z * (-0.5f + z * (1 / 24.0f + z * (-1 / 720.0f + z * (1 / 40320.0f + z * (-1 / 3628800.0f)))));
-  const Whole swap = -(quarter & 1);
-  const Whole sign_cosine = ((quarter + 1) & 2) << 30, sign_sine = (quarter & 2) << 30;
-  const Whole c = (((Whole)cosine & ~swap) | ((Whole)sine & swap)) ^ sign_cosine;
-  const Whole s = (((Whole)sine & ~swap) | ((Whole)cosine & swap)) ^ sign_sine;
-  first = radius * (Real)c;
-  second = radius * (Real)s;
+  Real cosine, sine;
+  cos_sin_lanes(quarter, r, cosine, sine);
+  first = radius * cosine;
+  second = radius * sine;
 }
 
 // a in the lanes where the mask is set, b elsewhere

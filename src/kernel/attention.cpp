@@ -114,10 +114,12 @@ void attend_gradient(const E* qkv, const E* dy, int64_t pixels, int64_t channels
     multiply({q_rows, lanes}, packed(keys_packed, channels), s, columns, rows, channels, columns);
     vectorised<softmax_rows>(s, rows, pixels, columns, scale);
     multiply({d_rows, lanes}, packed(values_packed, channels), ds, columns, rows, channels, columns);
-    multiply({s, 1, columns}, by_rows(d_rows, lanes), dv, lanes, pixels, rows, lanes, begin > 0);
+    multiply({s, 1, columns}, by_rows(d_rows, lanes), dv, lanes, pixels, rows, lanes,
+             {.all = begin > 0 ? dv : nullptr});
     vectorised<softmax_gradient>(static_cast<const float*>(s), ds, rows, columns, scale);
     multiply({ds, columns}, by_rows(k, lanes), dq + begin * lanes, lanes, rows, pixels, lanes);
-    multiply({ds, 1, columns}, by_rows(q_rows, lanes), dk, lanes, pixels, rows, lanes, begin > 0);
+    multiply({ds, 1, columns}, by_rows(q_rows, lanes), dk, lanes, pixels, rows, lanes,
+             {.all = begin > 0 ? dk : nullptr});
   }
   if (!add) std::fill_n(dqkv, pixels * lanes_of(3 * channels), E{});
   add_third(dq, 0, pixels, channels, dqkv);

@@ -15,9 +15,12 @@ TWEEDIE_INLINE void accumulate(const From* from, int64_t count, bool add, To* to
 }
 
 template <class E>
-TWEEDIE_INLINE void fill(const float* value, int64_t pixels, int64_t lanes, E* y) {
+TWEEDIE_INLINE void fill(const float* value, int64_t pixels, int64_t lanes, const E* more, E* y) {
   for (int64_t p = 0; p < pixels; ++p) {
-    for (int64_t c = 0; c < lanes; c += 16) store16(y + p * lanes + c, load16(value + c));
+    for (int64_t c = 0; c < lanes; c += 16) {
+      const int64_t at = p * lanes + c;
+      store16(y + at, more == nullptr ? load16(value + c) : load16(value + c) + load16(more + at));
+    }
   }
 }
 
@@ -139,8 +142,8 @@ void add_channels(const E* from, ChannelRange source, int64_t pixels, int64_t co
 }
 
 template <class E>
-void fill_pixels(const float* value, int64_t pixels, int64_t lanes, E* y) {
-  vectorised<fill<E>>(value, pixels, lanes, y);
+void fill_pixels(const float* value, int64_t pixels, int64_t lanes, const E* more, E* y) {
+  vectorised<fill<E>>(value, pixels, lanes, more, y);
 }
 
 template <class From, class To>
@@ -163,7 +166,7 @@ void add_pixel_sums(const E* x, int64_t pixels, int64_t lanes, float* sum) {
   template void enlarge_gradient(const E*, const ImageSize&, int64_t, int64_t, bool, E*);  \
   template void copy_channels(const E*, ChannelRange, int64_t, int64_t, E*, ChannelRange); \
   template void add_channels(const E*, ChannelRange, int64_t, int64_t, E*, ChannelRange);  \
-  template void fill_pixels(const float*, int64_t, int64_t, E*);                           \
+  template void fill_pixels(const float*, int64_t, int64_t, const E*, E*);                 \
   template void add_pixel_sums(const E*, int64_t, int64_t, float*);
 TWEEDIE_IMAGES_OF(float)
 TWEEDIE_IMAGES_OF(Bfloat16)

@@ -45,9 +45,9 @@ template <class E>
 void add_channels(const E* from, ChannelRange source, int64_t pixels, int64_t count, E* to,
                   ChannelRange target);
 
-// each of y's pixels = value
+// each of y's pixels = value (+ that of `more`, null for none, or y itself)
 template <class E>
-void fill_pixels(const float* value, int64_t pixels, int64_t lanes, E* y);
+void fill_pixels(const float* value, int64_t pixels, int64_t lanes, const E* more, E* y);
 
 // to (= or +=) from, `count` numbers, a multiple of 16
 template <class From, class To>

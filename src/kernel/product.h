@@ -9,7 +9,7 @@
 
 namespace tweedie {
 
-// a(i, l) = data[i * row + l * column]
+// a(i, l) = data[i * row + l * column], one of them 1
 struct StridedMatrix {
   const float* data;
   int64_t row, column = 1;
@@ -24,9 +24,18 @@ struct PanelMatrix {
 
 constexpr int64_t panel_columns = 32;
 
-// c = a b, or c += a b; c is m x n with rows `c_row` apart, a m x k, b k x n. n: a multiple of 16.
+// What is added to a product, each null for none: a matrix in memory as the product, which may be it, and a
+// row, the same for all. Both are added to each other first.
+struct Addend {
+  const float *all = nullptr, *row = nullptr;
+  Addend at(int64_t in_all, int64_t in_row) const {
+    return {all == nullptr ? nullptr : all + in_all, row == nullptr ? nullptr : row + in_row};
+  }
+};
+
+// c = a b + addend; c is m x n with rows `c_row` apart, a m x k, b k x n. n: a multiple of 16.
 void multiply(StridedMatrix a, PanelMatrix b, float* c, int64_t c_row, int64_t m, int64_t k, int64_t n,
-              bool add = false);
+              Addend addend = {});
 
 // A k x n matrix in panels of its own, filled up with zero columns.
 class PackedMatrix {
@@ -43,7 +52,7 @@ class PackedMatrix {
 
  private:
   int64_t k_, n_;
-  std::vector<float> values_;
+  AlignedFloats values_;
 };
 
 }  // namespace tweedie

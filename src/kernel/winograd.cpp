@@ -211,7 +211,9 @@ TWEEDIE_INLINE void kernel_gradients(const float* products, int64_t point, int64
 }  // namespace
 
 WinogradKernel::WinogradKernel(int64_t in, int64_t out)
-    : in_(in), out_(out), values_(static_cast<size_t>(round_up(out, panel_columns) * winograd_points * in)) {}
+    : in_(in),
+      out_(out),
+      values_(static_cast<size_t>(round_up(out, panel_columns) * winograd_points * in), 0.0F) {}
 
 WinogradKernel WinogradKernel::forward(const float* weight, int64_t out, int64_t in) {
   WinogradKernel result(in, out);

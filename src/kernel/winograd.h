@@ -37,7 +37,7 @@ class WinogradKernel {
  private:
   WinogradKernel(int64_t in, int64_t out);
   int64_t in_, out_;
-  std::vector<float> values_;
+  AlignedFloats values_;
 };
 
 // How an image is cut into tiles of 4 x 4 outputs. Tiles are read from a padded copy: a border of one zero

@@ -235,8 +235,10 @@ void Plan<E>::finish(const Value& output) {
     for (const Value& input : operations_[i]->inputs) values[input.index].end = i;
   }
   values[output.index].end = last;
-  for (const Lifetime& life : values)
+  // From the last value to the first, as they are made
+  std::for_each(values.rbegin(), values.rend(), [&](const Lifetime& life) {
     gradients.push_back({life.size, last - life.end, last - life.begin, {}});
+  });
   kept = values;
   for (const auto& operation : operations_) {
     for (const Value& input : operation->kept) kept[input.index].end = last;
@@ -248,9 +250,17 @@ void Plan<E>::finish(const Value& output) {
         (*lifetimes)[operations_[i]->output.index].place_of = from->index;
     }
   }
+  // Where an operation is the last that takes what its result is added to, its gradient is the result's.
+  const auto reversed = [&](size_t index) { return values_.size() - 1 - index; };
+  for (int64_t i = 0; i < last; ++i) {
+    const auto& from = operations_[i]->in_place;
+    if (from && values[from->index].end == i)
+      gradients[reversed(from->index)].place_of = reversed(operations_[i]->output.index);
+  }
   passing_ = lay_out(values);
   kept_ = lay_out(kept);
   gradients_ = lay_out(gradients);
+  std::reverse(gradients_.offsets.begin(), gradients_.offsets.end());
 }
 
 template <class E>
@@ -260,8 +270,7 @@ Frame<E> Plan<E>::frame(int64_t rows, RowsOfModulation modulation, const Layout&
                   .modulation = modulation.data,
                   .modulation_row = modulation.row,
                   .gradients = {},
-                  .begun = {},
-                  .parameter_gradients = {}};
+                  .begun = {}};
   for (const int64_t offset : layout.offsets) result.values.push_back(memory + offset * rows);
   return result;
 }
@@ -286,7 +295,6 @@ void Plan<E>::backward(int64_t rows, const float* dy, RowsOfModulation modulatio
   run.begun.assign(values_.size(), false);
   run.modulation_gradient = gradients.modulation;
   run.parameter_gradients = gradients.parameters;
-  run.parameter_gradients.resize(parameters_.size(), nullptr);
   const Value& input = values_.front();
   if (gradients.x == nullptr) run.gradients[input.index] = nullptr;
   if (gradients.modulation == nullptr) {

@@ -61,12 +61,12 @@ class Plan {
   // x, y: (rows, C, H, W) in float32. memory: rows x forward_numbers.
   void forward(int64_t rows, const float* x, RowsOfModulation modulation, bool keep, E* memory,
                float* y) const;
-  // From dy and the memory of a run forwards that kept: gradients of x (written), of the modulation and of
-  // the parameters (added to); each may be null. memory: rows x backward_numbers.
+  // From dy and the memory of a run forwards that kept: gradients of x (written), of the modulation (added
+  // to) and of the parameters (begun or added to); each may be null. memory: rows x backward_numbers.
   struct Gradients {
     float* x = nullptr;
     float* modulation = nullptr;
-    std::vector<float*> parameters;  // empty: none
+    std::vector<ParameterGradient>* parameters = nullptr;
   };
   void backward(int64_t rows, const float* dy, RowsOfModulation modulation, E* forward_memory, E* memory,
                 const Gradients& gradients) const;

@@ -49,32 +49,34 @@ class Before {
     affine_activation(x, size_, affine.a.data(), affine.b.data(), activation_, y);
   }
 
-  // dx (= or +=) from dz, which is lost; the gradients of the norm's parameters and of the modulation are
-  // added to. With x^ = (x - mean) rstd and g = dz activation'(z):
+  // dx (= or +=) from dz, which is lost, and activation(norm(x)) into z where that is not null; the gradients
+  // of the norm's parameters and of the modulation are added to. With x^ = (x - mean) rstd and g = dz
+  // activation'(z):
   //   dscale = sum g x^,  dshift = sum g,
   //   dx = rstd (scale g - mean_group(scale g) - x^ mean_group(scale g x^))
-  void gradient(Frame<E>& frame, const E* x, int64_t row, float* dz, bool add, E* dx) const {
+  void gradient(Frame<E>& frame, const E* x, int64_t row, float* dz, bool add, E* dx, E* z = nullptr) const {
     if (nothing()) return add_numbers(dz, size_.numbers(), add, dx);
+    if (!norm_) return silu_gradient(x, size_.numbers(), dz, add, dx, z);
     const int64_t lanes = size_.lanes();
     const Affine affine = this->affine(frame, x, row);
     std::vector<float> sum_g(lanes), sum_gx(lanes), u(lanes, 0.0F), v(lanes, 0.0F);
+    if (z != nullptr)
+      affine_activation(x, size_, affine.a.data(), affine.b.data(), activation_, ImageView<E>::of(z, size_));
     activation_gradient(x, size_, affine.a.data(), affine.b.data(), affine.mean.data(), activation_, dz,
                         sum_g.data(), sum_gx.data());
-    if (norm_) {
-      const int64_t group_channels = size_.channels / norm_->groups;
-      const double count = static_cast<double>(size_.pixels() * group_channels);
-      for (int64_t begin = 0; begin < size_.channels; begin += group_channels) {
-        double mean_g = 0, mean_gx = 0;
-        for (int64_t c = begin; c < begin + group_channels; ++c) {
-          mean_g += static_cast<double>(affine.scale[c]) * sum_g[c] / count;
-          mean_gx += static_cast<double>(affine.scale[c]) * sum_gx[c] / count;
-        }
-        const double rstd = affine.rstd[begin];
-        std::fill_n(u.begin() + begin, group_channels, static_cast<float>(rstd * mean_g));
-        std::fill_n(v.begin() + begin, group_channels, static_cast<float>(rstd * rstd * rstd * mean_gx));
+    const int64_t group_channels = size_.channels / norm_->groups;
+    const double count = static_cast<double>(size_.pixels() * group_channels);
+    for (int64_t begin = 0; begin < size_.channels; begin += group_channels) {
+      double mean_g = 0, mean_gx = 0;
+      for (int64_t c = begin; c < begin + group_channels; ++c) {
+        mean_g += static_cast<double>(affine.scale[c]) * sum_g[c] / count;
+        mean_gx += static_cast<double>(affine.scale[c]) * sum_gx[c] / count;
       }
-      add_parameter_gradients(frame, row, affine, sum_g, sum_gx);
+      const double rstd = affine.rstd[begin];
+      std::fill_n(u.begin() + begin, group_channels, static_cast<float>(rstd * mean_g));
+      std::fill_n(v.begin() + begin, group_channels, static_cast<float>(rstd * rstd * rstd * mean_gx));
     }
+    add_parameter_gradients(frame, row, affine, sum_g, sum_gx);
     if (dx != nullptr)
       norm_gradient(x, size_, affine.a.data(), u.data(), v.data(), affine.mean.data(), dz, add, dx);
   }
@@ -87,8 +89,8 @@ class Before {
   // scale = w (1 + m) and shift = b (1 + m) + n
   void add_parameter_gradients(Frame<E>& frame, int64_t row, const Affine& affine,
                                const std::vector<float>& sum_g, const std::vector<float>& sum_gx) const {
-    float* d_weight = frame.parameter_gradients[norm_->weight.index];
-    float* d_bias = frame.parameter_gradients[norm_->bias.index];
+    float* d_weight = frame.sum_of_gradient(norm_->weight);
+    float* d_bias = frame.sum_of_gradient(norm_->bias);
     float* d_modulation = norm_->modulation && frame.modulation_gradient != nullptr
                               ? frame.modulation_gradient + row * frame.modulation_row + *norm_->modulation
                               : nullptr;

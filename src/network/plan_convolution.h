@@ -39,7 +39,7 @@ class ConvolutionBase : public Operation<E> {
   void backward(Frame<E>& frame) const final {
     addend_and_bias_gradients(frame);
     modulation_gradient(frame);
-    product_gradients(frame, frame.parameter_gradients[convolution_.weight.index] != nullptr,
+    product_gradients(frame, frame.has_gradient(convolution_.weight),
                       frame.gradients[x().index] != nullptr || !before_.nothing());
   }
 
@@ -73,9 +73,10 @@ class ConvolutionBase : public Operation<E> {
   void addend_and_bias_gradients(Frame<E>& frame) const {
     if (convolution_.addend) {
       const auto [d, add] = frame.begin_gradient(*convolution_.addend);
-      add_numbers(output_gradient(frame), frame.rows * output.size.numbers(), add, d);
+      if (d != output_gradient(frame))
+        add_numbers(output_gradient(frame), frame.rows * output.size.numbers(), add, d);
     }
-    if (float* d_bias = frame.parameter_gradients[convolution_.bias.index]) {
+    if (float* d_bias = frame.sum_of_gradient(convolution_.bias)) {
       std::vector<float> sum(static_cast<size_t>(output.size.lanes()), 0.0F);
       add_pixel_sums(output_gradient(frame), frame.rows * output.size.pixels(), output.size.lanes(),
                      sum.data());

@@ -70,8 +70,7 @@ class DirectConvolutions final : public SeparateGradients<Bfloat16> {
     Bfloat16* z = take_halves(scratch, frame.rows * numbers);
     for (int64_t row = 0; row < frame.rows; ++row) input(frame, row, z + row * numbers);
     gradient.add(before_.nothing() ? frame.value(x()) : z, output_gradient(frame),
-                 frame.parameter_gradients[convolution_.weight.index],
-                 scratch.take(gradient.scratch_numbers()));
+                 frame.sum_of_gradient(convolution_.weight), scratch.take(gradient.scratch_numbers()));
   }
 
   void input_gradient(Frame<Bfloat16>& frame) const override {
@@ -163,7 +162,7 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
         continue;
       }
       std::copy_n(from, convolution_.out, more.data());
-      if (same && !add) return fill_pixels(more.data(), rows, out, y);
+      if (same && !add) return fill_pixels<Bfloat16>(more.data(), rows, out, nullptr, y);
       add_numbers(more.data(), out, add, y + i * out);
     }
   }
@@ -203,7 +202,7 @@ class VectorProducts final : public ConvolutionBase<Bfloat16> {
     }
     if (!of_weights) return;
     gradient.add(activated > 0 ? z : frame.value(x()), output_gradient(frame),
-                 frame.parameter_gradients[convolution_.weight.index], work);
+                 frame.sum_of_gradient(convolution_.weight), work);
   }
 
   const DirectConvolution& adjoint() const {

@@ -3,8 +3,10 @@
 
 #include "kernel/image.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace tweedie {
@@ -21,6 +23,18 @@ struct Parameter {
   const float* data;
 };
 
+// A sum over frames: what it has before the first is anything.
+struct ParameterGradient {
+  float* data = nullptr;
+  int64_t count = 0;
+  bool begun = false;
+
+  void begin() {
+    if (!begun) std::fill_n(data, count, 0.0F);
+    begun = true;
+  }
+};
+
 // Where a run finds its numbers. Values and their gradients are (rows, image); modulation is (rows or 1,
 // width), what the noise level does to the layers.
 template <class E>
@@ -34,7 +48,7 @@ struct Frame {
   std::vector<E*> gradients;
   std::vector<bool> begun;
   float* modulation_gradient = nullptr;
-  std::vector<float*> parameter_gradients;
+  std::vector<ParameterGradient>* parameter_gradients = nullptr;  // null for none
 
   E* value(const Value& v, int64_t row = 0) const { return values[v.index] + row * v.size.numbers(); }
   struct Gradient {
@@ -46,6 +60,24 @@ struct Frame {
     const bool add = begun[v.index];
     begun[v.index] = true;
     return {gradients[v.index], add};
+  }
+
+  bool has_gradient(const Parameter& p) const {
+    return parameter_gradients != nullptr && (*parameter_gradients)[p.index].data != nullptr;
+  }
+  struct OfParameter {
+    float* data;
+    bool add;
+  };
+  OfParameter begin_gradient(const Parameter& p) {
+    ParameterGradient& gradient = (*parameter_gradients)[p.index];
+    return {gradient.data, std::exchange(gradient.begun, true)};
+  }
+  // To be added to; null where none is asked for
+  float* sum_of_gradient(const Parameter& p) {
+    if (!has_gradient(p)) return nullptr;
+    (*parameter_gradients)[p.index].begin();
+    return (*parameter_gradients)[p.index].data;
   }
 };
 

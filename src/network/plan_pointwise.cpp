@@ -9,20 +9,29 @@ namespace tweedie {
 namespace {
 
 // A matrix product over the pixels, of all images together where no norm tells them apart
-class PointwiseConvolution final : public SeparateGradients<float> {
+class PointwiseConvolution final : public ConvolutionBase<float> {
  public:
   PointwiseConvolution(const Value& x, const Convolution& convolution)
-      : SeparateGradients<float>(x, convolution) {}
+      : ConvolutionBase<float>(x, convolution) {
+    in_place = place_of_addend();
+  }
 
   void forward(const Frame<float>& frame) const override {
     const PackedMatrix& matrix = forward_.get([&] {
       const int64_t in = x().size.channels;
       return PackedMatrix(convolution_.weight.data, 1, in, in, convolution_.out);
     });
-    begin_output(frame);
-    for_each_stack(frame, [&](const Stack& stack, float* z) {
-      multiply({stack.input(frame, z), stack.size.lanes()}, matrix.view(), frame.value(output, stack.row),
-               output.size.lanes(), stack.size.pixels(), matrix.rows(), output.size.lanes(), true);
+    const bool each = convolution_.modulation && frame.modulation_row != 0;
+    const std::vector<float> row = each ? std::vector<float>() : offset(frame, 0);
+    if (each) modulate(frame);
+    for_each_stack(frame, [&](const Stack& stack, float* z, float*) {
+      if (!stack.before.nothing())
+        stack.before.apply(frame, stack.x, stack.row, ImageView<float>::of(z, stack.size));
+      float* y = frame.value(output, stack.row);
+      const float* added = convolution_.addend ? frame.value(*convolution_.addend, stack.row) : nullptr;
+      multiply({stack.before.nothing() ? stack.x : z, stack.size.lanes()}, matrix.view(), y,
+               output.size.lanes(), stack.size.pixels(), matrix.rows(), output.size.lanes(),
+               each ? Addend{.all = y} : Addend{.all = added, .row = row.data()});
     });
   }
 
@@ -33,68 +42,76 @@ class PointwiseConvolution final : public SeparateGradients<float> {
     ImageSize size;
     Before<float> before;
     const float* x;
-
-    const float* input(const Frame<float>& frame, float* z) const {
-      if (before.nothing()) return x;
-      before.apply(frame, x, row, ImageView<float>::of(z, size));
-      return z;
-    }
   };
-  // work(stack, scratch memory for its numbers)
+  // work(stack, scratch memory for its numbers, and for as many again)
   template <class Work>
   void for_each_stack(const Frame<float>& frame, Work work) const {
     const int64_t rows = convolution_.norm ? 1 : frame.rows;
     const ImageSize size{1, rows * x().size.pixels(), x().size.channels};
     const Before<float> before(size, convolution_.norm, convolution_.activation);
-    Scratch scratch(size.numbers());
-    float* z = scratch.take(size.numbers());
+    Scratch scratch(Scratch::sum({size.numbers(), size.numbers()}));
+    float *z = scratch.take(size.numbers()), *dz = scratch.take(size.numbers());
     for (int64_t row = 0; row < frame.rows; row += rows)
-      work(Stack{row, size, before, frame.value(x(), row)}, z);
+      work(Stack{row, size, before, frame.value(x(), row)}, z, dz);
   }
 
-  // bias (+ modulation) (+ addend)
-  void begin_output(const Frame<float>& frame) const {
-    const int64_t pixels = output.size.pixels(), lanes = output.size.lanes();
-    const bool each = convolution_.modulation && frame.modulation_row != 0;
-    std::vector<float> offset = bias_;
-    for (int64_t row = 0; row < frame.rows; row += each ? 1 : frame.rows) {
-      if (convolution_.modulation) {
-        const float* more = frame.modulation + row * frame.modulation_row + *convolution_.modulation;
-        for (int64_t c = 0; c < convolution_.out; ++c) offset[c] = bias_[c] + more[c];
+  // bias (+ modulation)
+  std::vector<float> offset(const Frame<float>& frame, int64_t row) const {
+    std::vector<float> result = bias_;
+    if (!convolution_.modulation) return result;
+    const float* more = frame.modulation + row * frame.modulation_row + *convolution_.modulation;
+    for (int64_t c = 0; c < convolution_.out; ++c) result[c] += more[c];
+    return result;
+  }
+  // y = offset of each row (+ addend)
+  void modulate(const Frame<float>& frame) const {
+    for (int64_t row = 0; row < frame.rows; ++row) {
+      const float* addend = convolution_.addend ? frame.value(*convolution_.addend, row) : nullptr;
+      fill_pixels(offset(frame, row).data(), output.size.pixels(), output.size.lanes(), addend,
+                  frame.value(output, row));
+    }
+  }
+
+  void product_gradients(Frame<float>& frame, bool of_weights, bool of_input) const override {
+    const PackedMatrix* matrix = of_input ? &adjoint() : nullptr;
+    const bool wanted = of_input && frame.gradients[x().index] != nullptr;
+    const auto [dx, add] = wanted ? frame.begin_gradient(x()) : Frame<float>::Gradient{nullptr, false};
+    for_each_stack(frame, [&, dx = dx, add = add](const Stack& stack, float* z, float* dz) {
+      const float *dy = output_gradient(frame, stack.row), *input = stack.x;
+      float* to = dx == nullptr ? nullptr : dx + stack.row * x().size.numbers();
+      const auto multiply_into = [&](float* result, bool add_to_it) {
+        multiply({dy, output.size.lanes()}, matrix->view(), result, stack.size.lanes(), stack.size.pixels(),
+                 matrix->rows(), stack.size.lanes(), {.all = add_to_it ? result : nullptr});
+      };
+      if (stack.before.nothing()) {
+        if (of_input) multiply_into(to, add);
+      } else {
+        multiply_into(dz, false);
+        stack.before.gradient(frame, stack.x, stack.row, dz, add, to, of_weights ? z : nullptr);
+        input = z;
       }
-      fill_pixels(offset.data(), each ? pixels : frame.rows * pixels, lanes, frame.value(output, row));
-    }
-    if (convolution_.addend) {
-      add_numbers(frame.value(*convolution_.addend), frame.rows * output.size.numbers(), true,
-                  frame.value(output));
-    }
-  }
-
-  void weight_gradient(Frame<float>& frame) const override {
-    const int64_t channels = x().size.channels, in = x().size.lanes(), out = convolution_.out;
-    std::vector<float> sums(static_cast<size_t>(out * in));
-    for_each_stack(frame, [&](const Stack& stack, float* z) {
-      multiply({output_gradient(frame, stack.row), 1, output.size.lanes()},
-               {stack.input(frame, z), in, panel_columns}, sums.data(), in, out, stack.size.pixels(), in,
-               stack.row > 0);
+      if (of_weights) add_weight_gradient(frame, dy, input, stack.size.pixels());
     });
-    float* to = frame.parameter_gradients[convolution_.weight.index];
-    add_channels(sums.data(), {in, 0}, out, channels, to, {channels, 0});
   }
 
-  void input_gradient(Frame<float>& frame) const override {
-    const PackedMatrix& matrix = adjoint_.get([&] {
+  void add_weight_gradient(Frame<float>& frame, const float* dy, const float* z, int64_t pixels) const {
+    const int64_t channels = x().size.channels, in = x().size.lanes(), out = convolution_.out;
+    const StridedMatrix adjoint_dy{dy, 1, output.size.lanes()};
+    const PanelMatrix input{z, in, panel_columns};
+    if (in == channels) {
+      const auto [dw, add] = frame.begin_gradient(convolution_.weight);
+      return multiply(adjoint_dy, input, dw, in, out, pixels, in, {.all = add ? dw : nullptr});
+    }
+    std::vector<float> sums(static_cast<size_t>(out * in));
+    multiply(adjoint_dy, input, sums.data(), in, out, pixels, in);
+    add_channels(sums.data(), {in, 0}, out, channels, frame.sum_of_gradient(convolution_.weight),
+                 {channels, 0});
+  }
+
+  const PackedMatrix& adjoint() const {
+    return adjoint_.get([&] {
       const int64_t in = x().size.channels;
       return PackedMatrix(convolution_.weight.data, in, 1, convolution_.out, in);
-    });
-    const bool wanted = frame.gradients[x().index] != nullptr;
-    const auto [dx, add] = wanted ? frame.begin_gradient(x()) : Frame<float>::Gradient{nullptr, false};
-    const int64_t numbers = x().size.numbers();
-    for_each_stack(frame, [&, dx = dx, add = add](const Stack& stack, float* dz) {
-      multiply({output_gradient(frame, stack.row), output.size.lanes()}, matrix.view(), dz,
-               stack.size.lanes(), stack.size.pixels(), matrix.rows(), stack.size.lanes());
-      stack.before.gradient(frame, stack.x, stack.row, dz, add,
-                            dx == nullptr ? nullptr : dx + stack.row * numbers);
     });
   }
 

@@ -152,12 +152,13 @@ class WinogradConvolution final : public SeparateGradients<float> {
         transform_output_gradients(tiles, dy.of(row, fill_dy), w.from(done));
       });
       for (int64_t point = 0; point < winograd_points; ++point) {
-        multiply({w.data + point * out_point, 1, out}, {v.data + point * in_point, in, panel_columns},
-                 sums + point * sum_point, in, convolution_.out, end - begin, in, begin > 0);
+        float* sum = sums + point * sum_point;
+        multiply({w.data + point * out_point, 1, out}, {v.data + point * in_point, in, panel_columns}, sum,
+                 in, convolution_.out, end - begin, in, {.all = begin > 0 ? sum : nullptr});
       }
     });
     add_kernel_gradient(sums, sum_point, convolution_.out, x().size.channels,
-                        frame.parameter_gradients[convolution_.weight.index]);
+                        frame.sum_of_gradient(convolution_.weight));
   }
 
   TileGrid grid_;

@@ -155,6 +155,34 @@ Tensor run_forward(const Plan<E>& plan, Buffers& buffers, const Tensor& x, const
   return y;
 }
 
+// The gradients of parameters one behind another in memory of `buffers`, which goes back there after the last
+// of them; 4-d ones channels-last. Of those not wanted nothing.
+std::vector<Tensor> gradients_like(const std::vector<Tensor>& parameters, const std::vector<bool>& wanted,
+                                   const std::shared_ptr<Buffers>& buffers) {
+  struct Memory {
+    std::shared_ptr<Buffers> home;
+    Buffers::Buffer numbers;
+  };
+  constexpr int64_t line = 16;  // numbers in a cache line
+  int64_t total = 0;
+  for (size_t i = 0; i < parameters.size(); ++i)
+    total += wanted[i] ? round_up(parameters[i].numel(), line) : 0;
+  const auto memory =
+      std::make_shared<Memory>(Memory{buffers, buffers->take(total * static_cast<int64_t>(sizeof(float)))});
+  auto* next = numbers_in<float>(memory->numbers);
+  std::vector<Tensor> result(parameters.size());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (!wanted[i]) continue;
+    const at::IntArrayRef sizes = parameters[i].sizes();
+    const auto release = [memory](void*) {};
+    result[i] = sizes.size() == 4 ? at::from_blob(next, sizes, c10::get_channels_last_strides_2d(sizes),
+                                                  release, at::kFloat)
+                                  : at::from_blob(next, sizes, release, at::kFloat);
+    next += round_up(parameters[i].numel(), line);
+  }
+  return result;
+}
+
 // Inputs: x, modulation, parameters
 template <class E>
 class PlanBackward final : public torch::autograd::Node {
@@ -195,13 +223,16 @@ class PlanBackward final : public torch::autograd::Node {
     if (task_should_compute_output(0))
       result[0] = at::empty({rows, size.channels, size.height, size.width}, dy.options());
     if (task_should_compute_output(1)) result[1] = at::zeros_like(modulation_);
-    bool with_parameters = false;
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      if (!task_should_compute_output(2 + i)) continue;
-      with_parameters = true;
-      const auto format =
-          parameters[i].dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-      result[2 + i] = at::zeros(parameters[i].sizes(), dy.options()).contiguous(format);
+    std::vector<bool> wanted;
+    for (size_t i = 0; i < parameters.size(); ++i) wanted.push_back(task_should_compute_output(2 + i));
+    const bool with_parameters = std::find(wanted.begin(), wanted.end(), true) != wanted.end();
+    std::vector<ParameterGradient> sums;
+    if (with_parameters) {
+      const std::vector<Tensor> parts = gradients_like(parameters, wanted, buffers_);
+      std::copy(parts.begin(), parts.end(), result.begin() + 2);
+      for (const Tensor& part : parts)
+        sums.push_back(part.defined() ? ParameterGradient{part.data_ptr<float>(), part.numel()}
+                                      : ParameterGradient{});
     }
     const int64_t in = size.channels * size.pixels(), out = dy.numel() / std::max<int64_t>(1, rows);
     const auto backward = [&](size_t i) {
@@ -210,10 +241,7 @@ class PlanBackward final : public torch::autograd::Node {
       if (result[0].defined()) gradients.x = result[0].data_ptr<float>() + begin * in;
       if (result[1].defined())
         gradients.modulation = const_cast<float*>(modulation_at(result[1], begin).data);
-      if (with_parameters) {
-        for (size_t j = 2; j < result.size(); ++j)
-          gradients.parameters.push_back(result[j].defined() ? result[j].data_ptr<float>() : nullptr);
-      }
+      if (with_parameters) gradients.parameters = &sums;
       constexpr auto size_of_number = static_cast<int64_t>(sizeof(E));
       const RowsOfModulation modulation = modulation_at(modulation_, begin);
       Buffers::Buffer again;
@@ -233,6 +261,9 @@ class PlanBackward final : public torch::autograd::Node {
       for (size_t i = 0; i < run.frames.size(); ++i) backward(i);
     } else {
       for_each_frame(run.frames, backward);
+    }
+    for (ParameterGradient& sum : sums) {
+      if (sum.data != nullptr) sum.begin();
     }
     return result;
   }

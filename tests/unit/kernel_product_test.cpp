@@ -15,10 +15,10 @@ class Product : public testing::TestWithParam<Sizes> {
   Tensor a = normal({s.m, s.k}, 1, at::kFloat), b = normal({s.k, s.n}, 2, at::kFloat);
   int64_t columns = lanes_of(s.n);
 
-  Tensor packed(StridedMatrix left, int64_t m, const Tensor& to, bool add = false) const {
+  Tensor packed(StridedMatrix left, int64_t m, const Tensor& to, Addend addend = {}) const {
     const PackedMatrix matrix(b.data_ptr<float>(), s.n, 1, s.k, s.n);
     EXPECT_EQ(matrix.columns(), columns);
-    multiply(left, matrix.view(), to.data_ptr<float>(), columns, m, s.k, columns, add);
+    multiply(left, matrix.view(), to.data_ptr<float>(), columns, m, s.k, columns, addend);
     return to.narrow(1, 0, s.n);
   }
   StridedMatrix rows(int64_t begin = 0) const { return {a.data_ptr<float>() + begin * s.k, s.k}; }
@@ -40,8 +40,13 @@ TEST_P(Product, IsThatOfMatricesToRounding) {
   EXPECT_FALSE(((c - exact()).abs() <= 1e-3 * allowed()).all().item<bool>() && s.k > 30);
   EXPECT_EQ(to.narrow(1, s.n, columns - s.n).abs().sum().item<float>(), 0);
 
-  const Tensor sum = packed(rows(), s.m, at::ones({s.m, columns}), true);
+  const Tensor there = at::ones({s.m, columns}), other = at::full({s.m, columns}, 2.0F),
+               row = at::arange(columns, at::kFloat);
+  const Tensor sum = packed(rows(), s.m, there, {.all = there.data_ptr<float>()});
   EXPECT_TRUE(((sum - exact() - 1).abs() <= allowed() + 1e-6).all().item<bool>());
+  const Tensor moved = packed(rows(), s.m, at::empty({s.m, columns}),
+                              {.all = other.data_ptr<float>(), .row = row.data_ptr<float>()});
+  EXPECT_TRUE(((moved - exact() - 2 - row.narrow(0, 0, s.n)).abs() <= allowed() + 2e-5).all().item<bool>());
 }
 
 TEST_P(Product, TakesTransposes) {
