@@ -19,11 +19,11 @@ namespace tweedie {
 class Weights {
  public:
   void add(const std::string& name, Tensor value);
-  bool contains(std::string_view name) const { return index_.count(std::string(name)) > 0; }
+  bool contains(std::string_view name) const { return names_->index.count(std::string(name)) > 0; }
   const Tensor& operator[](const std::string& name) const;  // throws Error if there is none
 
   size_t size() const { return tensors_.size(); }
-  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<std::string>& names() const { return names_->list; }
   const std::vector<Tensor>& tensors() const { return tensors_; }
   int64_t count() const;  // numbers in all of them
 
@@ -35,9 +35,12 @@ class Weights {
   Weights with(std::vector<Tensor> tensors) const;
 
  private:
-  std::vector<std::string> names_;
+  struct Names {
+    std::vector<std::string> list;
+    std::unordered_map<std::string, size_t> index;
+  };
+  std::shared_ptr<Names> names_ = std::make_shared<Names>();  // shared by copies until one adds
   std::vector<Tensor> tensors_;
-  std::unordered_map<std::string, size_t> index_;
 };
 
 class Network {

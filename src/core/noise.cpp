@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -107,9 +108,12 @@ Tensor Noise::normal(at::IntArrayRef shape, at::ScalarType dtype) {
 }
 
 Tensor Noise::uniform(at::IntArrayRef shape, at::ScalarType dtype) {
-  Tensor u = fill(shape, dtype, uniform_pair);
-  // Rounding to float32 can reach 1.
-  return dtype == at::kFloat ? u.clamp_max_(1 - 0x1p-24) : u;
+  if (dtype != at::kFloat) return fill(shape, dtype, uniform_pair);
+  return fill(shape, dtype, [](const std::array<uint32_t, 4>& b) {
+    auto u = uniform_pair(b);
+    for (double& value : u) value = std::min(value, 1 - 0x1p-24);  // rounding to float32 can reach 1
+    return u;
+  });
 }
 
 Tensor Noise::normal_like(const Tensor& x) {

@@ -8,14 +8,16 @@
 namespace tweedie {
 
 void Weights::add(const std::string& name, Tensor value) {
-  if (!index_.emplace(name, tensors_.size()).second) throw Error("weights", "'" + name + "' is there twice");
-  names_.push_back(name);
+  if (contains(name)) throw Error("weights", "'" + name + "' is there twice");
+  if (names_.use_count() > 1) names_ = std::make_shared<Names>(*names_);
+  names_->index.emplace(name, tensors_.size());
+  names_->list.push_back(name);
   tensors_.push_back(std::move(value));
 }
 
 const Tensor& Weights::operator[](const std::string& name) const {
-  const auto found = index_.find(name);
-  if (found == index_.end()) throw Error("weights", "no array named '" + name + "'");
+  const auto found = names_->index.find(name);
+  if (found == names_->index.end()) throw Error("weights", "no array named '" + name + "'");
   return tensors_[found->second];
 }
 

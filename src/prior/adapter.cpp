@@ -1,6 +1,7 @@
 #include "tweedie/predictor.h"
 
 #include "core/shape.h"
+#include "prior/scaling.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -108,26 +109,47 @@ Tensor first_output(const Tensor& output, const Tensor& input) {
   return more ? output.slice(1, 0, input.size(1)) : output;
 }
 
-}  // namespace
+double rsqrt(double x) {
+  return 1 / std::sqrt(x);
+}
+double constant(double value, double /*like*/) {
+  return value;
+}
+Tensor constant(double value, const Tensor& like) {
+  return at::full_like(like, value);
+}
 
-NetworkScaling network_scaling(NetworkOutput output, const Tensor& sigma, double sigma_data) {
+// Scaling: NetworkScaling of a Tensor, LevelScaling of a number
+template <class Scaling, class Sigma>
+Scaling scaling_of(NetworkOutput output, const Sigma& sigma, double sigma_data) {
+  using std::log;
   const double data = sigma_data * sigma_data;
-  const Tensor total = sigma * sigma + data, c_in = total.rsqrt(), c_noise = sigma.log() / 4;
+  const Sigma total = sigma * sigma + data, c_in = rsqrt(total), c_noise = log(sigma) / 4;
   switch (output) {
     case NetworkOutput::edm:
       return {data / total, sigma * sigma_data * c_in, c_in, c_noise};
     case NetworkOutput::noise:
-      return {at::ones_like(sigma), -sigma, c_in, c_noise};
+      return {constant(1, sigma), -sigma, c_in, c_noise};
     case NetworkOutput::data:
-      return {at::zeros_like(sigma), at::full_like(sigma, sigma_data), c_in, c_noise};
+      return {constant(0, sigma), constant(sigma_data, sigma), c_in, c_noise};
     case NetworkOutput::velocity:
       return {data / total, -sigma * sigma_data * c_in, c_in, c_noise};
     case NetworkOutput::flow: {
-      const Tensor sum = sigma + sigma_data;
+      const Sigma sum = sigma + sigma_data;
       return {sigma_data / sum, -sigma * sigma_data / sum, 1 / sum, c_noise};
     }
   }
   throw Error("output", "not one of edm, noise, data, velocity, flow");
+}
+
+}  // namespace
+
+NetworkScaling network_scaling(NetworkOutput output, const Tensor& sigma, double sigma_data) {
+  return scaling_of<NetworkScaling>(output, sigma, sigma_data);
+}
+
+LevelScaling network_scaling(NetworkOutput output, double sigma, double sigma_data) {
+  return scaling_of<LevelScaling>(output, sigma, sigma_data);
 }
 
 NetworkDenoiser::NetworkDenoiser(std::shared_ptr<const Predictor> network, double sigma_data, Shape shape,

@@ -4,21 +4,19 @@
 
 #include "train/denoising.h"
 
+#include "prior/scaling.h"
 #include "train/square_error.h"
 
 #include <ATen/ATen.h>
 
-#include <numbers>
-
 namespace tweedie {
 
 Tensor normal_quantile(const Tensor& u) {
-  // In float64: in float32 2 u - 1 is -1 for u below 2^-25, whose quantile is infinite.
-  const Tensor z = std::numbers::sqrt2 * at::erfinv(2 * u.to(at::kDouble) - 1);
-  return z.to(u.scalar_type());
+  return at::special_ndtri(u.to(at::kDouble)).to(u.scalar_type());
 }
 
 Tensor relative_weight(Weighting weighting, const Tensor& c_out, const Tensor& sigma, double sigma_data) {
+  if (weighting == Weighting::natural) return {};
   const Tensor s2 = (sigma / sigma_data).square(), error = (c_out / sigma_data).square();
   switch (weighting) {
     case Weighting::natural:
@@ -35,23 +33,66 @@ Tensor relative_weight(Weighting weighting, const Tensor& c_out, const Tensor& s
   return {};
 }
 
+namespace {
+
+// As noisy_rows() has them, in one pass: a small network takes as long as a few of libtorch's operations.
+void fill_row(NetworkOutput output, double sigma_data, const LevelScaling& scaling, float sigma,
+              const float* x, const float* n, int64_t size, float* y, float* input, float* target) {
+  const auto c_skip = static_cast<float>(scaling.c_skip), c_in = static_cast<float>(scaling.c_in),
+             per_out = static_cast<float>(1 / scaling.c_out), per_data = static_cast<float>(1 / sigma_data);
+  for (int64_t i = 0; i < size; ++i) {
+    y[i] = x[i] + sigma * n[i];
+    input[i] = c_in * y[i];
+    target[i] = output == NetworkOutput::noise  ? n[i]
+                : output == NetworkOutput::flow ? n[i] - x[i] * per_data
+                                                : (x[i] - c_skip * y[i]) * per_out;
+  }
+}
+
+NoisyRows rows_on_cpu(const DiffusionTask& task, NetworkOutput output, const Tensor& x, const Tensor& sigma,
+                      const Tensor& n) {
+  const int64_t rows = x.size(0), size = x.numel() / std::max<int64_t>(1, rows);
+  const auto like = [](const Tensor& tensor) { return at::empty(tensor.sizes(), at::kFloat); };
+  NoisyRows result{
+      x, sigma, n, like(x), like(x), like(x), {like(sigma), like(sigma), like(sigma), like(sigma)}};
+  auto& [c_skip, c_out, c_in, c_noise] = result.scaling;
+  const Tensor clean = x.contiguous(), noise = n.contiguous(), levels = sigma.contiguous();
+  for (int64_t row = 0; row < rows; ++row) {
+    const float level = levels.data_ptr<float>()[row];
+    const LevelScaling scaling = network_scaling(output, static_cast<double>(level), task.sigma_data);
+    c_skip.data_ptr<float>()[row] = static_cast<float>(scaling.c_skip);
+    c_out.data_ptr<float>()[row] = static_cast<float>(scaling.c_out);
+    c_in.data_ptr<float>()[row] = static_cast<float>(scaling.c_in);
+    c_noise.data_ptr<float>()[row] = static_cast<float>(scaling.c_noise);
+    const auto at = [&](const Tensor& tensor) { return tensor.data_ptr<float>() + row * size; };
+    fill_row(output, task.sigma_data, scaling, level, at(clean), at(noise), size, at(result.y),
+             at(result.input), at(result.target));
+  }
+  return result;
+}
+
+}  // namespace
+
 NoisyRows noisy_rows(const DiffusionTask& task, NetworkOutput output, const Tensor& x, const Tensor& sigma,
                      const Tensor& n) {
-  return {x, sigma, n, x + sigma * n, output, network_scaling(output, sigma, task.sigma_data)};
+  if (x.is_cpu() && x.scalar_type() == at::kFloat && sigma.scalar_type() == at::kFloat)
+    return rows_on_cpu(task, output, x, sigma, n);
+  const NetworkScaling scaling = network_scaling(output, sigma, task.sigma_data);
+  const Tensor y = x + sigma * n;
+  const Tensor target = output == NetworkOutput::noise  ? n
+                        : output == NetworkOutput::flow ? n - x / task.sigma_data
+                                                        : (x - scaling.c_skip * y) / scaling.c_out;
+  return {x, sigma, n, y, scaling.c_in * y, target, scaling};
 }
 
 Tensor predict(const DiffusionTask& task, const NoisyRows& rows) {
-  return task.bound(rows.scaling.c_in * rows.y, rows.scaling.c_noise.flatten(), task.labels);
+  return task.bound(rows.input, rows.scaling.c_noise.flatten(), task.labels);
 }
 
 Tensor denoising_loss_of(const Tensor& prediction, const DiffusionTask& task, Weighting weighting,
                          const NoisyRows& rows) {
-  const auto& [x, sigma, n, y, output, scaling] = rows;
-  // The targets of noise and flow, without the cancellation in x - c_skip y at small sigma
-  const Tensor target = output == NetworkOutput::noise  ? n
-                        : output == NetworkOutput::flow ? n - x / task.sigma_data
-                                                        : (x - scaling.c_skip * y) / scaling.c_out;
-  return square_error(prediction, target, relative_weight(weighting, scaling.c_out, sigma, task.sigma_data));
+  const Tensor weight = relative_weight(weighting, rows.scaling.c_out, rows.sigma, task.sigma_data);
+  return square_error(prediction, rows.target, weight);
 }
 
 Tensor denoising_loss(const DiffusionTask& task, NetworkOutput output, Weighting weighting, const Tensor& x,

@@ -6,6 +6,7 @@
 #include "network/layers.h"
 #include "train/adam.h"
 #include "train/augmentation.h"
+#include "train/gradient.h"
 #include "train/muon.h"
 #include "train/train_options.h"
 #include "tweedie/error.h"
@@ -13,7 +14,6 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <chrono>
 #include <cmath>
@@ -48,6 +48,12 @@ struct Trainer::Implementation {
   TrainState state;
   int64_t epoch = -1;
   std::vector<int64_t> permutation;
+  std::vector<Tensor> leaves = {};  // the weights, as what is differentiated
+  struct BatchGradient {
+    double loss = 0, norm = 0;
+    std::vector<Tensor> parts = {};  // in memory as the weights are
+  };
+  BatchGradient total = {};
 
   // Index into the data of the n-th image of the whole training: each epoch is a new permutation.
   int64_t image(int64_t n) {
@@ -72,7 +78,7 @@ struct Trainer::Implementation {
     Noise noise = diffusion.rows(std::move(rows));
     const Tensor loss = bound(batch, noise);
     Gradient result;
-    result.parts = torch::autograd::grad({loss}, leaves);
+    result.parts = gradient(loss, leaves);
     for (size_t i = 0; i < leaves.size(); ++i) {
       // In memory as the weights are
       const Tensor& part = result.parts[i];
@@ -101,10 +107,15 @@ struct Trainer::Implementation {
     return result;
   }
 
-  struct BatchGradient {
-    double loss = 0, norm = 0;
-    std::vector<Tensor> parts;  // in memory as the weights are
-  };
+  // On the CPU they are the weights themselves, which a step changes in place.
+  void take_leaves() {
+    const auto same = [](const Tensor& a, const Tensor& b) { return a.data_ptr() == b.data_ptr(); };
+    const std::vector<Tensor>& weights = state.weights.tensors();
+    if (std::equal(leaves.begin(), leaves.end(), weights.begin(), weights.end(), same)) return;
+    leaves.clear();
+    for (const Tensor& weight : weights)
+      leaves.push_back(Weights::cast(weight, device, at::kFloat).detach().requires_grad_());
+  }
 
   // The chains of rows begin .. end of the batch of a step, in place
   Tensor chains_of(int64_t step, int64_t begin, int64_t end) const {
@@ -114,17 +125,15 @@ struct Trainer::Implementation {
   }
 
   // Mean gradient over the batch of the given step, in float32, and the mean loss.
-  BatchGradient batch_gradient(int64_t step) {
+  const BatchGradient& batch_gradient(int64_t step) {
     const int64_t batch = options.batch, rows_each = rows_together(model->shape(), device);
     const int64_t slices = (batch + rows_each - 1) / rows_each;
     std::vector<int64_t> indices(batch);
     for (int64_t i = 0; i < batch; ++i) indices[i] = image(step * batch + i);
-    std::vector<Tensor> leaves(state.weights.size());
-    for (size_t i = 0; i < leaves.size(); ++i)
-      leaves[i] = Weights::cast(state.weights.tensors()[i], device, at::kFloat).detach().requires_grad_();
+    take_leaves();
     const Trainable::Loss bound = model->bind(state.weights.with(leaves), dtype);
     const double scale = 1.0 / (static_cast<double>(batch) * model->terms());
-    BatchGradient total;
+    total.loss = 0;
     const int64_t parts = std::min(options.accumulate, slices);
     for (int64_t part = 0; part < parts; ++part) {
       const int64_t first = part * slices / parts, last = (part + 1) * slices / parts;
@@ -141,15 +150,14 @@ struct Trainer::Implementation {
         gradients[i] = slice_gradient(bound, leaves, slice, std::move(rows));
       });
       for (const Gradient& gradient : gradients) total.loss += gradient.loss * scale;
-      add_gradients(gradients, last == slices ? scale : 1, total);
+      add_gradients(gradients, last == slices ? scale : 1, part > 0);
     }
     return total;
   }
 
   // Adds gradients to the total in their order, then scales it and takes its norm.
-  void add_gradients(const std::vector<Gradient>& gradients, double scale, BatchGradient& total) {
-    const bool begun = !total.parts.empty();
-    if (!begun) {
+  void add_gradients(const std::vector<Gradient>& gradients, double scale, bool begun) {
+    if (total.parts.empty()) {
       for (const Tensor& weight : state.weights.tensors()) total.parts.push_back(at::empty_like(weight));
     }
     const std::vector<Block> blocks = this->blocks();
@@ -344,7 +352,7 @@ bool Trainer::run(const Observer& observer) {
   const double begin = seconds_now();
   const int64_t first = state.step;
   while (state.step < state.total_steps) {
-    const auto gradient = self.batch_gradient(state.step);
+    const auto& gradient = self.batch_gradient(state.step);
     const double rate = self.learning_rate(state.step);
     if (!std::isfinite(gradient.norm)) {
       throw Error("train",

@@ -1,0 +1,81 @@
+#include "train/gradient.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/accumulate_grad.h>
+
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+
+namespace tweedie {
+
+namespace {
+
+using torch::autograd::AccumulateGrad;
+using torch::autograd::Node;
+
+// A node of a graph without branches, and which leaf each of its outputs is the gradient of
+struct Link {
+  Node* node;
+  std::vector<std::optional<size_t>> leaf_of;
+  size_t next = 0;  // the output that goes on to the next node
+};
+
+// The nodes from the loss on, where each but the last has one output besides those to leaves, and every leaf
+// has one gradient.
+std::optional<std::vector<Link>> chain_of(const Tensor& loss, const std::vector<Tensor>& leaves) {
+  std::vector<Link> chain;
+  size_t found = 0;
+  std::vector<bool> seen(leaves.size(), false);
+  for (Node* node = loss.grad_fn().get(); node != nullptr;) {
+    if (!node->pre_hooks().empty() || !node->post_hooks().empty() || node->num_inputs() != 1) return {};
+    Link link{node, std::vector<std::optional<size_t>>(node->num_outputs())};
+    Node* next = nullptr;
+    for (size_t i = 0; i < node->num_outputs(); ++i) {
+      const auto& edge = node->next_edge(i);
+      if (!edge.is_valid()) continue;
+      if (const auto* end = dynamic_cast<const AccumulateGrad*>(edge.function.get())) {
+        const auto leaf = std::find_if(leaves.begin(), leaves.end(),
+                                       [&](const Tensor& t) { return t.is_same(end->variable); });
+        if (leaf == leaves.end() || seen[leaf - leaves.begin()]) return {};
+        link.leaf_of[i] = leaf - leaves.begin();
+        seen[leaf - leaves.begin()] = true;
+        ++found;
+      } else {
+        if (next != nullptr) return {};
+        next = edge.function.get();
+        link.next = i;
+      }
+    }
+    chain.push_back(std::move(link));
+    node = next;
+  }
+  if (found < leaves.size()) return {};
+  return chain;
+}
+
+}  // namespace
+
+// Without libtorch's engine where it has nothing to decide: for a small network it costs as much as a layer.
+std::vector<Tensor> gradient(const Tensor& loss, const std::vector<Tensor>& leaves) {
+  const auto chain = loss.device().is_cpu() ? chain_of(loss, leaves) : std::nullopt;
+  if (!chain) return torch::autograd::grad({loss}, leaves);
+  const at::AutoGradMode no_gradients(false);
+  std::vector<Tensor> result(leaves.size());
+  Tensor along = at::ones_like(loss);
+  for (const Link& link : *chain) {
+    torch::autograd::variable_list outputs = (*link.node)({along});
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (link.leaf_of[i]) result[*link.leaf_of[i]] = outputs[i];
+    }
+    along = outputs[link.next];
+  }
+  if (!std::all_of(result.begin(), result.end(), [](const Tensor& part) { return part.defined(); }))
+    throw std::logic_error("a leaf has no gradient");
+  return result;
+}
+
+}  // namespace tweedie
