@@ -45,6 +45,8 @@ class Before {
 
   void apply(const Frame<E>& frame, const E* x, int64_t row, ImageView<E> y) const {
     if (nothing()) return copy_image(x, size_, y);
+    if (!norm_ && y.pixel == size_.lanes() && y.row == size_.width * y.pixel)
+      return silu(x, size_.numbers(), y.data);
     const Affine affine = this->affine(frame, x, row);
     affine_activation(x, size_, affine.a.data(), affine.b.data(), activation_, y);
   }

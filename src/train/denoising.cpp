@@ -57,16 +57,20 @@ NoisyRows rows_on_cpu(const DiffusionTask& task, NetworkOutput output, const Ten
       x, sigma, n, like(x), like(x), like(x), {like(sigma), like(sigma), like(sigma), like(sigma)}};
   auto& [c_skip, c_out, c_in, c_noise] = result.scaling;
   const Tensor clean = x.contiguous(), noise = n.contiguous(), levels = sigma.contiguous();
+  const auto *from = clean.data_ptr<float>(), *from_noise = noise.data_ptr<float>(),
+             *level = levels.data_ptr<float>();
+  float *y = result.y.data_ptr<float>(), *input = result.input.data_ptr<float>(),
+        *target = result.target.data_ptr<float>(), *skip = c_skip.data_ptr<float>(),
+        *out = c_out.data_ptr<float>(), *in = c_in.data_ptr<float>(), *t = c_noise.data_ptr<float>();
   for (int64_t row = 0; row < rows; ++row) {
-    const float level = levels.data_ptr<float>()[row];
-    const LevelScaling scaling = network_scaling(output, static_cast<double>(level), task.sigma_data);
-    c_skip.data_ptr<float>()[row] = static_cast<float>(scaling.c_skip);
-    c_out.data_ptr<float>()[row] = static_cast<float>(scaling.c_out);
-    c_in.data_ptr<float>()[row] = static_cast<float>(scaling.c_in);
-    c_noise.data_ptr<float>()[row] = static_cast<float>(scaling.c_noise);
-    const auto at = [&](const Tensor& tensor) { return tensor.data_ptr<float>() + row * size; };
-    fill_row(output, task.sigma_data, scaling, level, at(clean), at(noise), size, at(result.y),
-             at(result.input), at(result.target));
+    const LevelScaling scaling = network_scaling(output, static_cast<double>(level[row]), task.sigma_data);
+    skip[row] = static_cast<float>(scaling.c_skip);
+    out[row] = static_cast<float>(scaling.c_out);
+    in[row] = static_cast<float>(scaling.c_in);
+    t[row] = static_cast<float>(scaling.c_noise);
+    const int64_t at = row * size;
+    fill_row(output, task.sigma_data, scaling, level[row], from + at, from_noise + at, size, y + at,
+             input + at, target + at);
   }
   return result;
 }
