@@ -18,7 +18,13 @@ namespace tweedie {
 // Named arrays in a fixed order.
 class Weights {
  public:
-  void add(const std::string& name, Tensor value);
+  // Moved as copied, so that names_ is never null
+  Weights() = default;
+  Weights(const Weights&) = default;
+  Weights& operator=(const Weights&) = default;
+  ~Weights() = default;
+
+  void add(const std::string& name, Tensor value);  // while no other thread has a copy
   bool contains(std::string_view name) const { return names_->index.count(std::string(name)) > 0; }
   const Tensor& operator[](const std::string& name) const;  // throws Error if there is none
 

@@ -66,6 +66,9 @@ template <class T>
 struct LineAllocator {
   using value_type = T;
   static constexpr std::align_val_t line{64};
+  LineAllocator() = default;
+  template <class Other>
+  explicit LineAllocator(const LineAllocator<Other>&) {}
   T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), line)); }
   void deallocate(T* memory, size_t) { ::operator delete(memory, line); }
   void construct(T* number) { ::new (number) T; }

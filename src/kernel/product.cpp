@@ -10,12 +10,13 @@ namespace {
 // Some rows of a matrix, column by column. Where the rows are contiguous, three share a pointer: p, p + row
 // and p + 2 row are addresses of one instruction. Compilers would rather have a chain of additions to each.
 template <int rows>
-struct Rows {
+class Rows {
+ public:
   static constexpr int unrolled = 4;
-  explicit TWEEDIE_INLINE Rows(StridedMatrix a) : row(a.row) {
-    for (int i = 0; i < pointers; ++i) from[i] = a.data + 3 * i * row;
+  explicit TWEEDIE_INLINE Rows(StridedMatrix a) : row_(a.row) {
+    for (int i = 0; i < pointers; ++i) from_[i] = a.data + 3 * i * row_;
   }
-  TWEEDIE_INLINE float at(int i, int column) const { return from[i / 3][i % 3 * row + column]; }
+  TWEEDIE_INLINE float at(int i, int column) const { return from_[i / 3][i % 3 * row_ + column]; }
   TWEEDIE_INLINE void advance(int columns) { advance_from<0>(columns); }
 
  private:
@@ -23,25 +24,26 @@ struct Rows {
   template <int i>
   TWEEDIE_INLINE void advance_from(int columns) {
     if constexpr (i < pointers) {
-      from[i] += columns;
-      asm("" : "+r"(from[i]));
+      from_[i] += columns;
+      asm("" : "+r"(from_[i]));
       advance_from<i + 1>(columns);
     }
   }
-  const float* from[pointers];
-  int64_t row;
+  const float* from_[pointers];
+  int64_t row_;
 };
 // Where the columns are contiguous
 template <int rows>
-struct Columns {
+class Columns {
+ public:
   static constexpr int unrolled = 1;
-  explicit TWEEDIE_INLINE Columns(StridedMatrix a) : from(a.data), column(a.column) {}
-  TWEEDIE_INLINE float at(int i, int) const { return from[i]; }
-  TWEEDIE_INLINE void advance(int) { from += column; }
+  explicit TWEEDIE_INLINE Columns(StridedMatrix a) : from_(a.data), column_(a.column) {}
+  TWEEDIE_INLINE float at(int i, int) const { return from_[i]; }
+  TWEEDIE_INLINE void advance(int) { from_ += column_; }
 
  private:
-  const float* from;
-  int64_t column;
+  const float* from_;
+  int64_t column_;
 };
 
 // Written out by recursion: whether to unroll a loop as long as these is left to the compiler's judgement,

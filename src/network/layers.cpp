@@ -1,6 +1,5 @@
 #include "network/layers.h"
 
-#include "core/shape.h"
 #include "kernel/sinusoids.h"
 #include "network/norm_silu.h"
 
@@ -80,14 +79,14 @@ Tensor ClassEmbedding::operator()(const Weights& weights, const Tensor& labels) 
 
 Tensor sinusoidal_embedding(const Tensor& c_noise, int64_t size) {
   const int64_t half = size / 2;
-  const Tensor frequencies = at::logspace(0, 3, half, 10, at::kFloat);
+  const Tensor frequencies = at::logspace(0, 3, half, 10, c_noise.options().dtype(at::kFloat));
   if (c_noise.device().is_cpu() && !c_noise.requires_grad()) {
     const Tensor x = c_noise.to(at::kFloat).contiguous();
-    Tensor result = at::empty(with_batch(x.numel(), {2 * half}), at::kFloat);
+    Tensor result = at::empty({x.numel(), 2 * half}, at::kFloat);
     sinusoids(x.data_ptr<float>(), x.numel(), frequencies.data_ptr<float>(), half, result.data_ptr<float>());
     return result;
   }
-  const Tensor phase = c_noise.to(at::kFloat).unsqueeze(-1) * frequencies.to(c_noise.device());
+  const Tensor phase = c_noise.to(at::kFloat).unsqueeze(-1) * frequencies;
   return at::cat({phase.cos(), phase.sin()}, -1);
 }
 

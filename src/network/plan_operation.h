@@ -51,10 +51,12 @@ struct Frame {
   std::vector<ParameterGradient>* parameter_gradients = nullptr;  // null for none
 
   E* value(const Value& v, int64_t row = 0) const { return values[v.index] + row * v.size.numbers(); }
-  struct Gradient {
-    E* data;
+  template <class T>
+  struct GradientOf {
+    T* data;
     bool add;  // to what is there; otherwise it is to be written over
   };
+  using Gradient = GradientOf<E>;
   // To be written: all rows
   Gradient begin_gradient(const Value& v) {
     const bool add = begun[v.index];
@@ -65,11 +67,7 @@ struct Frame {
   bool has_gradient(const Parameter& p) const {
     return parameter_gradients != nullptr && (*parameter_gradients)[p.index].data != nullptr;
   }
-  struct OfParameter {
-    float* data;
-    bool add;
-  };
-  OfParameter begin_gradient(const Parameter& p) {
+  GradientOf<float> begin_gradient(const Parameter& p) {
     ParameterGradient& gradient = (*parameter_gradients)[p.index];
     return {gradient.data, std::exchange(gradient.begun, true)};
   }

@@ -22,14 +22,15 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
       return PackedMatrix(convolution_.weight.data, 1, in, in, convolution_.out);
     });
     const bool each = convolution_.modulation && frame.modulation_row != 0;
-    const std::vector<float> row = each ? std::vector<float>() : offset(frame, 0);
-    if (each) modulate(frame);
-    for_each_stack(frame, [&](const Stack& stack, float* z, float*) {
-      if (!stack.before.nothing())
-        stack.before.apply(frame, stack.x, stack.row, ImageView<float>::of(z, stack.size));
+    std::vector<float> row(bias_.size());
+    if (each) modulate(frame, row);
+    offset(frame, 0, row);
+    for_each_stack(frame, before_.nothing() ? 0 : 1, [&](const Stack& stack) {
+      if (!before_.nothing())
+        stack.before.apply(frame, stack.x, stack.row, ImageView<float>::of(stack.scratch, stack.size));
       float* y = frame.value(output, stack.row);
       const float* added = convolution_.addend ? frame.value(*convolution_.addend, stack.row) : nullptr;
-      multiply({stack.before.nothing() ? stack.x : z, stack.size.lanes()}, matrix.view(), y,
+      multiply({before_.nothing() ? stack.x : stack.scratch, stack.size.lanes()}, matrix.view(), y,
                output.size.lanes(), stack.size.pixels(), matrix.rows(), output.size.lanes(),
                each ? Addend{.all = y} : Addend{.all = added, .row = row.data()});
     });
@@ -42,33 +43,33 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
     ImageSize size;
     Before<float> before;
     const float* x;
+    float* scratch;
   };
-  // work(stack, scratch memory for its numbers, and for as many again)
+  // work(stack), with scratch memory for `copies` of its numbers
   template <class Work>
-  void for_each_stack(const Frame<float>& frame, Work work) const {
+  void for_each_stack(const Frame<float>& frame, int64_t copies, Work work) const {
     const int64_t rows = convolution_.norm ? 1 : frame.rows;
     const ImageSize size{1, rows * x().size.pixels(), x().size.channels};
     const Before<float> before(size, convolution_.norm, convolution_.activation);
-    Scratch scratch(Scratch::sum({size.numbers(), size.numbers()}));
-    float *z = scratch.take(size.numbers()), *dz = scratch.take(size.numbers());
+    Scratch scratch(copies * size.numbers());
+    float* memory = scratch.take(copies * size.numbers());
     for (int64_t row = 0; row < frame.rows; row += rows)
-      work(Stack{row, size, before, frame.value(x(), row)}, z, dz);
+      work(Stack{row, size, before, frame.value(x(), row), memory});
   }
 
   // bias (+ modulation)
-  std::vector<float> offset(const Frame<float>& frame, int64_t row) const {
-    std::vector<float> result = bias_;
-    if (!convolution_.modulation) return result;
+  void offset(const Frame<float>& frame, int64_t row, std::vector<float>& sum) const {
+    sum = bias_;
+    if (!convolution_.modulation) return;
     const float* more = frame.modulation + row * frame.modulation_row + *convolution_.modulation;
-    for (int64_t c = 0; c < convolution_.out; ++c) result[c] += more[c];
-    return result;
+    for (int64_t c = 0; c < convolution_.out; ++c) sum[c] += more[c];
   }
   // y = offset of each row (+ addend)
-  void modulate(const Frame<float>& frame) const {
+  void modulate(const Frame<float>& frame, std::vector<float>& sum) const {
     for (int64_t row = 0; row < frame.rows; ++row) {
+      offset(frame, row, sum);
       const float* addend = convolution_.addend ? frame.value(*convolution_.addend, row) : nullptr;
-      fill_pixels(offset(frame, row).data(), output.size.pixels(), output.size.lanes(), addend,
-                  frame.value(output, row));
+      fill_pixels(sum.data(), output.size.pixels(), output.size.lanes(), addend, frame.value(output, row));
     }
   }
 
@@ -76,16 +77,17 @@ class PointwiseConvolution final : public ConvolutionBase<float> {
     const PackedMatrix* matrix = of_input ? &adjoint() : nullptr;
     const bool wanted = of_input && frame.gradients[x().index] != nullptr;
     const auto [dx, add] = wanted ? frame.begin_gradient(x()) : Frame<float>::Gradient{nullptr, false};
-    for_each_stack(frame, [&, dx = dx, add = add](const Stack& stack, float* z, float* dz) {
+    for_each_stack(frame, before_.nothing() ? 0 : 2, [&, dx = dx, add = add](const Stack& stack) {
       const float *dy = output_gradient(frame, stack.row), *input = stack.x;
       float* to = dx == nullptr ? nullptr : dx + stack.row * x().size.numbers();
       const auto multiply_into = [&](float* result, bool add_to_it) {
         multiply({dy, output.size.lanes()}, matrix->view(), result, stack.size.lanes(), stack.size.pixels(),
                  matrix->rows(), stack.size.lanes(), {.all = add_to_it ? result : nullptr});
       };
-      if (stack.before.nothing()) {
+      if (before_.nothing()) {
         if (of_input) multiply_into(to, add);
       } else {
+        float *z = stack.scratch, *dz = z + stack.size.numbers();
         multiply_into(dz, false);
         stack.before.gradient(frame, stack.x, stack.row, dz, add, to, of_weights ? z : nullptr);
         input = z;

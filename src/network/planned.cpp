@@ -18,35 +18,39 @@
 namespace tweedie {
 
 Buffers::~Buffers() {
-  for (const Free& free : free_) std::free(free.memory);
+  for (const std::vector<Free>* list : {&runs_, &gradients_}) {
+    for (const Free& free : *list) std::free(free.memory);
+  }
 }
 
-Buffers::Buffer Buffers::take(int64_t bytes) {
+Buffers::Buffer Buffers::take(int64_t bytes, Use use) {
   {
     const std::lock_guard lock(mutex_);
-    auto best = free_.end();
-    for (auto i = free_.begin(); i != free_.end(); ++i) {
-      if (i->size >= bytes && (best == free_.end() || i->size < best->size)) best = i;
+    std::vector<Free>& list = free_for(use);
+    auto best = list.end();
+    for (auto i = list.begin(); i != list.end(); ++i) {
+      if (i->size >= bytes && (best == list.end() || i->size < best->size)) best = i;
     }
-    if (best != free_.end() && best->size <= 2 * bytes) {
+    if (best != list.end() && best->size <= 2 * bytes) {
       const Free found = *best;
-      free_.erase(best);
-      return {found.memory, {this, found.size}};
+      list.erase(best);
+      return {found.memory, {this, found.size, use}};
     }
   }
   const int64_t size = round_up(std::max<int64_t>(bytes, 1), 64);
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(size)));
   if (memory == nullptr) throw std::bad_alloc();
-  return {memory, {this, size}};
+  return {memory, {this, size, use}};
 }
 
-void Buffers::put(std::byte* memory, int64_t size) {
+void Buffers::put(std::byte* memory, int64_t size, Use use) {
   constexpr size_t most = 8;  // a few threads' worth; the oldest are given back
   const std::lock_guard lock(mutex_);
-  free_.push_back({memory, size});
-  if (free_.size() <= most) return;
-  std::free(free_.front().memory);
-  free_.erase(free_.begin());
+  std::vector<Free>& list = free_for(use);
+  list.push_back({memory, size});
+  if (list.size() <= most) return;
+  std::free(list.front().memory);
+  list.erase(list.begin());
 }
 
 namespace {
@@ -167,17 +171,24 @@ std::vector<Tensor> gradients_like(const std::vector<Tensor>& parameters, const 
   int64_t total = 0;
   for (size_t i = 0; i < parameters.size(); ++i)
     total += wanted[i] ? round_up(parameters[i].numel(), line) : 0;
+  const int64_t bytes = total * static_cast<int64_t>(sizeof(float));
   const auto memory =
-      std::make_shared<Memory>(Memory{buffers, buffers->take(total * static_cast<int64_t>(sizeof(float)))});
+      std::make_shared<Memory>(Memory{buffers, buffers->take(bytes, Buffers::Use::gradients)});
   auto* next = numbers_in<float>(memory->numbers);
   std::vector<Tensor> result(parameters.size());
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!wanted[i]) continue;
-    const at::IntArrayRef sizes = parameters[i].sizes();
-    const auto release = [memory](void*) {};
-    result[i] = sizes.size() == 4 ? at::from_blob(next, sizes, c10::get_channels_last_strides_2d(sizes),
-                                                  release, at::kFloat)
-                                  : at::from_blob(next, sizes, release, at::kFloat);
+    const Tensor& parameter = parameters[i];
+    const bool images = parameter.dim() == 4;
+    // The parameter's own strides where they say the same: those of axes of one number may be anything.
+    at::DimVector strides(parameter.strides());
+    if (images && !parameter.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+      strides = at::DimVector(c10::get_channels_last_strides_2d(parameter.sizes()));
+    } else if (!images) {
+      strides = c10::contiguous_strides(parameter.sizes());
+    }
+    result[i] = at::from_blob(
+        next, parameter.sizes(), strides, [memory](void*) {}, at::kFloat);
     next += round_up(parameters[i].numel(), line);
   }
   return result;

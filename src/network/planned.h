@@ -12,13 +12,16 @@ namespace tweedie {
 // Memory for runs, handed from one to the next: fresh pages cost more than filling them.
 class Buffers {
  public:
+  // Gradients are held until all slices of a batch have theirs: beside runs they would crowd these out.
+  enum class Use { run, gradients };
   struct Return {
     Buffers* home;
     int64_t size;
-    void operator()(std::byte* memory) const { home->put(memory, size); }
+    Use use;
+    void operator()(std::byte* memory) const { home->put(memory, size, use); }
   };
   using Buffer = std::unique_ptr<std::byte, Return>;
-  Buffer take(int64_t bytes);  // 64-byte aligned, filled with anything
+  Buffer take(int64_t bytes, Use use = Use::run);  // 64-byte aligned, filled with anything
 
   Buffers() = default;
   ~Buffers();
@@ -30,9 +33,10 @@ class Buffers {
     std::byte* memory;
     int64_t size;
   };
-  void put(std::byte* memory, int64_t size);
+  void put(std::byte* memory, int64_t size, Use use);
+  std::vector<Free>& free_for(Use use) { return use == Use::run ? runs_ : gradients_; }
   std::mutex mutex_;
-  std::vector<Free> free_;
+  std::vector<Free> runs_, gradients_;
 };
 
 // What a plan for these weights and this dtype has for numbers; none: libtorch's tensors run the network, on

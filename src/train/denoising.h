@@ -36,7 +36,8 @@ Tensor denoising_loss(const DiffusionTask& task, NetworkOutput output, Weighting
 // x with noise, and how a network of this output takes it
 struct NoisyRows {
   Tensor x, sigma, n, y;  // y = x + sigma n
-  Tensor input, target;   // c_in y; (x - c_skip y) / c_out, without its cancellation where sigma is small
+  Tensor input;           // c_in y
+  Tensor target;  // (x - c_skip y) / c_out; noise's and flow's without the cancellation at small sigma
   NetworkScaling scaling;
 };
 NoisyRows noisy_rows(const DiffusionTask& task, NetworkOutput output, const Tensor& x, const Tensor& sigma,

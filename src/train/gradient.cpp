@@ -20,8 +20,7 @@ using torch::autograd::Node;
 // A node of a graph without branches, and which leaf each of its outputs is the gradient of
 struct Link {
   Node* node;
-  std::vector<std::optional<size_t>> leaf_of;
-  size_t next = 0;  // the output that goes on to the next node
+  std::vector<std::optional<size_t>> leaf_of;  // none: it goes on to the next node, or nowhere
 };
 
 // The nodes from the loss on, where each but the last has one output besides those to leaves, and every leaf
@@ -47,7 +46,6 @@ std::optional<std::vector<Link>> chain_of(const Tensor& loss, const std::vector<
       } else {
         if (next != nullptr) return {};
         next = edge.function.get();
-        link.next = i;
       }
     }
     chain.push_back(std::move(link));
@@ -57,21 +55,31 @@ std::optional<std::vector<Link>> chain_of(const Tensor& loss, const std::vector<
   return chain;
 }
 
+// As what the edge leads to takes it: a node may give the gradient of what it broadcast, or in another dtype.
+Tensor taken(const torch::autograd::Edge& edge, Tensor part) {
+  const auto& input = edge.function->input_metadata(edge.input_nr);
+  if (!input.is_same_shape(part)) part = input.reduce_grad(part);
+  const at::ScalarType dtype = c10::typeMetaToScalarType(input.options().dtype());
+  return part.scalar_type() == dtype ? part : part.to(dtype);
+}
+
 }  // namespace
 
 // Without libtorch's engine where it has nothing to decide: for a small network it costs as much as a layer.
 std::vector<Tensor> gradient(const Tensor& loss, const std::vector<Tensor>& leaves) {
-  const auto chain = loss.device().is_cpu() ? chain_of(loss, leaves) : std::nullopt;
+  const bool plain = loss.device().is_cpu() && loss.numel() == 1;
+  const auto chain = plain ? chain_of(loss, leaves) : std::nullopt;
   if (!chain) return torch::autograd::grad({loss}, leaves);
   const at::AutoGradMode no_gradients(false);
   std::vector<Tensor> result(leaves.size());
   Tensor along = at::ones_like(loss);
   for (const Link& link : *chain) {
-    torch::autograd::variable_list outputs = (*link.node)({along});
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (link.leaf_of[i]) result[*link.leaf_of[i]] = outputs[i];
+    torch::autograd::variable_list parts = (*link.node)({std::move(along)});
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (!parts[i].defined() || !link.node->next_edge(i).is_valid()) continue;
+      Tensor part = taken(link.node->next_edge(i), std::move(parts[i]));
+      (link.leaf_of[i] ? result[*link.leaf_of[i]] : along) = std::move(part);
     }
-    along = outputs[link.next];
   }
   if (!std::all_of(result.begin(), result.end(), [](const Tensor& part) { return part.defined(); }))
     throw std::logic_error("a leaf has no gradient");

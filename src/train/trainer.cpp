@@ -72,7 +72,7 @@ struct Trainer::Implementation {
     std::vector<Tensor> parts;
   };
 
-  Gradient slice_gradient(const Trainable::Loss& bound, const std::vector<Tensor>& leaves, const Batch& batch,
+  Gradient slice_gradient(const Trainable::Loss& bound, const Batch& batch,
                           std::vector<uint64_t> rows) const {
     const at::AutoGradMode gradients(true);
     Noise noise = diffusion.rows(std::move(rows));
@@ -147,7 +147,7 @@ struct Trainer::Implementation {
         const Tensor x = augmented(data.index_select(0, chosen), options.augment, augmentation.rows(rows));
         Batch slice{x.to(device), {}, chains_of(step, begin, end), {}};
         if (labels.defined()) slice.labels = labels.index_select(0, chosen).to(device);
-        gradients[i] = slice_gradient(bound, leaves, slice, std::move(rows));
+        gradients[i] = slice_gradient(bound, slice, std::move(rows));
       });
       for (const Gradient& gradient : gradients) total.loss += gradient.loss * scale;
       add_gradients(gradients, last == slices ? scale : 1, part > 0);

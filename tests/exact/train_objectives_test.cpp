@@ -188,6 +188,33 @@ TEST(NetworkOutput, EachIsItsDefinition) {
   EXPECT_LT(max_difference(input(NetworkOutput::flow), (1 - t) * x0 / data_std + t * z), 1e-12);
 }
 
+// What training on the CPU has in one pass, in float32, against the tensors' formulas in float64
+TEST(Denoising, RowsInOnePassAreTheFormulas) {
+  const LinearNetwork network(3);
+  const Weights weights = network.initialise(Noise(1));
+  const Network::Bound bound;
+  const DiffusionTask task{network, weights, bound, data_std, {}};
+  const Tensor x = normal({50, 3}, 1, at::kFloat), sigma = normal({50, 1}, 2, at::kFloat).exp(),
+               n = normal({50, 3}, 3, at::kFloat);
+  const auto fields = [&](NetworkOutput output, at::ScalarType dtype) {
+    const NoisyRows rows = noisy_rows(task, output, x.to(dtype), sigma.to(dtype), n.to(dtype));
+    const auto& [c_skip, c_out, c_in, c_noise] = rows.scaling;
+    return std::vector<Tensor>{rows.y, rows.input, rows.target, c_skip, c_out, c_in, c_noise};
+  };
+  const auto equal = [](const std::vector<Tensor>& ours, const std::vector<Tensor>& truth) {
+    const auto near = [](const Tensor& a, const Tensor& b) {
+      return a.sizes() == b.sizes() && at::allclose(a.to(at::kDouble), b, /*rtol=*/1e-6, /*atol=*/1e-9);
+    };
+    return std::equal(ours.begin(), ours.end(), truth.begin(), near);
+  };
+  const std::vector<NetworkOutput> outputs{NetworkOutput::edm, NetworkOutput::noise, NetworkOutput::data,
+                                           NetworkOutput::velocity, NetworkOutput::flow};
+  for (const NetworkOutput ours : outputs) {
+    for (const NetworkOutput truth : outputs)
+      EXPECT_EQ(equal(fields(ours, at::kFloat), fields(truth, at::kDouble)), ours == truth);
+  }
+}
+
 // A zero network's loss is that of predicting 0 for the target. n sums of d squares of N(0, 1) for noise.
 TEST(Denoising, NaturalLossOfAZeroNetwork) {
   const auto per_row = [&](const Objective& objective) {

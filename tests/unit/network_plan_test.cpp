@@ -296,10 +296,12 @@ TEST(PlannedRun, AValueReadLaterKeepsItsPlace) {
     plan->finish(d);
     return plan;
   };
-  const Tensor x = at::ones({3, 16, 8, 8});
+  const at::AutoGradMode gradients(true);
+  const Tensor x = at::ones({3, 16, 8, 8}).requires_grad_();
   const auto buffers = std::make_shared<Buffers>();
-  EXPECT_LT(max_difference(
-                run_plan<float>(run(std::make_shared<Plan<float>>()), buffers, x, at::zeros({1, 0})), 7 * x),
+  const Tensor y = run_plan<float>(run(std::make_shared<Plan<float>>()), buffers, x, at::zeros({1, 0}));
+  EXPECT_LT(max_difference(y, 7 * x), 1e-4);
+  EXPECT_LT(max_difference(torch::autograd::grad({y}, {x}, {at::ones_like(y)})[0], at::full_like(y, 7)),
             1e-4);
   if (!cpu_has_bfloat16()) return;
   EXPECT_TRUE(at::equal(

@@ -187,6 +187,10 @@ TEST(Weights, AreNamedArraysInOrder) {
   Tensor(w["a"]).fill_(5);
   EXPECT_EQ(copy["a"].max().item<float>(), 0);
   EXPECT_EQ(copy.names(), w.names());
+  Weights more = copy, moved = std::move(more);
+  moved.add("c", at::zeros({1}));
+  EXPECT_EQ(copy.names(), w.names());
+  EXPECT_EQ(moved.size(), 3);
   const Weights half = w.to(at::kCPU, at::kBFloat16);
   EXPECT_EQ(half["b"].scalar_type(), at::kBFloat16);
   EXPECT_TRUE(half["b"].is_contiguous(at::MemoryFormat::ChannelsLast));

@@ -5,6 +5,8 @@
 #include "network_tiny.h"
 
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/graph_task.h>
 
 namespace tweedie {
 namespace {
@@ -39,6 +41,43 @@ TEST(Gradient, OfAChain) {
   expect_those_of_autograd(weights.tensors(), [&](const std::vector<Tensor>& leaves) {
     return square_error(network->bind(weights.with(leaves), at::kFloat)(x, c_noise, {}), y, {});
   });
+}
+
+// A chain too, but a leaf's gradient is a sum over what it was broadcast to, or of another dtype
+TEST(Gradient, OfWhatIsBroadcastOrCast) {
+  const Tensor x = normal({4, 5}, 1);
+  expect_those_of_autograd({normal({1, 5}, 2)}, [&](const auto& t) { return (x - t[0]).square().sum(); });
+  expect_those_of_autograd({normal({5}, 2)}, [&](const auto& t) { return (t[0].exp() * x).sum(); });
+  expect_those_of_autograd({normal({4, 5}, 2, at::kFloat)},
+                           [&](const auto& t) { return (t[0].sin() * x).square().sum(); });
+
+  const auto network = make_network(MlpOptions{.width = 16, .depth = 1}, {3}, {.classes = 4});
+  const Weights weights = perturbed(*network);
+  const Tensor rows = normal({40, 3}, 1, at::kFloat), c_noise = normal({40}, 3, at::kFloat);
+  expect_those_of_autograd(weights.tensors(), [&](const std::vector<Tensor>& leaves) {
+    return network->bind(weights.with(leaves), at::kFloat)(rows, c_noise, {}).sum();
+  });
+}
+
+// Whether the engine ran the derivative
+class Watched : public torch::autograd::Function<Watched> {
+ public:
+  static inline bool by_the_engine = false;
+  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x) { return 2 * x; }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 torch::autograd::variable_list gradients) {
+    by_the_engine = torch::autograd::get_current_graph_task_exec_info() != nullptr;
+    return {2 * gradients[0]};
+  }
+};
+
+TEST(Gradient, LeavesTheEngineBranchesAlone) {
+  const at::AutoGradMode gradients(true);
+  const std::vector<Tensor> leaves = leaves_of({normal({5}, 1)});
+  gradient(Watched::apply(leaves[0].exp()).sum(), leaves);
+  EXPECT_FALSE(Watched::by_the_engine);
+  gradient((Watched::apply(leaves[0]) * leaves[0]).sum(), leaves);
+  EXPECT_TRUE(Watched::by_the_engine);
 }
 
 TEST(Gradient, OfAGraphWithBranches) {
