@@ -64,7 +64,7 @@ E narrow(float value) {
 // anything until they are given a value.
 template <class T>
 struct LineAllocator {
-  using value_type = T;
+  using value_type = T;  // NOLINT(readability-identifier-naming): as the standard has it
   static constexpr std::align_val_t line{64};
   LineAllocator() = default;
   template <class Other>

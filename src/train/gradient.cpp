@@ -74,7 +74,8 @@ std::vector<Tensor> gradient(const Tensor& loss, const std::vector<Tensor>& leav
   std::vector<Tensor> result(leaves.size());
   Tensor along = at::ones_like(loss);
   for (const Link& link : *chain) {
-    torch::autograd::variable_list parts = (*link.node)({std::move(along)});
+    torch::autograd::variable_list parts = (*link.node)({along});
+    along.reset();
     for (size_t i = 0; i < parts.size(); ++i) {
       if (!parts[i].defined() || !link.node->next_edge(i).is_valid()) continue;
       Tensor part = taken(link.node->next_edge(i), std::move(parts[i]));
