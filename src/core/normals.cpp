@@ -3,7 +3,7 @@
 
 #include "core/normals.h"
 
-#include "core/turns.h"
+#include "core/elementary.h"
 
 #include <algorithm>
 

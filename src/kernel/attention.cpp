@@ -1,5 +1,6 @@
 #include "kernel/attention.h"
 
+#include "core/elementary.h"
 #include "kernel/product.h"
 #include "kernel/scratch.h"
 

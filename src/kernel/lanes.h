@@ -5,6 +5,7 @@
 
 #include "core/vectorised.h"
 
+#include <bit>
 #include <cstddef>
 #include <new>
 #include <type_traits>

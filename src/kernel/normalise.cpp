@@ -1,5 +1,7 @@
 #include "kernel/normalise.h"
 
+#include "core/elementary.h"
+
 #include <algorithm>
 #include <cmath>
 

@@ -1,6 +1,6 @@
 #include "kernel/sinusoids.h"
 
-#include "core/turns.h"
+#include "core/elementary.h"
 
 #include <algorithm>
 

@@ -19,17 +19,14 @@ class Before {
 
   bool nothing() const { return !norm_ && activation_ == Activation::none; }
 
+  // Of the norm, which is there; 0 in the lanes without a channel
   struct Affine {
     std::vector<float> scale, a, b, mean, rstd;
   };
   Affine affine(const Frame<E>& frame, const E* x, int64_t row) const {
     const int64_t lanes = size_.lanes();
-    Affine result{.scale = std::vector<float>(lanes, 0.0F),
-                  .a = std::vector<float>(lanes, 1.0F),
-                  .b = std::vector<float>(lanes, 0.0F),
-                  .mean = std::vector<float>(lanes, 0.0F),
-                  .rstd = std::vector<float>(lanes, 1.0F)};
-    if (!norm_) return result;
+    const std::vector<float> zeros(static_cast<size_t>(lanes), 0.0F);
+    Affine result{.scale = zeros, .a = zeros, .b = zeros, .mean = zeros, .rstd = zeros};
     group_statistics(x, size_, norm_->groups, result.mean.data(), result.rstd.data());
     const float* modulation = modulation_of(frame, row);
     for (int64_t c = 0; c < size_.channels; ++c) {
@@ -39,14 +36,16 @@ class Before {
       result.a[c] = result.scale[c] * result.rstd[c];
       result.b[c] = norm_->bias.data[c] * gain + shift - result.a[c] * result.mean[c];
     }
-    std::fill(result.a.begin() + size_.channels, result.a.end(), 0.0F);
     return result;
   }
 
   void apply(const Frame<E>& frame, const E* x, int64_t row, ImageView<E> y) const {
     if (nothing()) return copy_image(x, size_, y);
-    if (!norm_ && y.pixel == size_.lanes() && y.row == size_.width * y.pixel)
-      return silu(x, size_.numbers(), y.data);
+    if (!norm_) {
+      const int64_t numbers = size_.width * size_.lanes();
+      for (int64_t i = 0; i < size_.height; ++i) silu(x + i * numbers, numbers, y.data + i * y.row);
+      return;
+    }
     const Affine affine = this->affine(frame, x, row);
     affine_activation(x, size_, affine.a.data(), affine.b.data(), activation_, y);
   }

@@ -1,6 +1,6 @@
 #include "prior/mixture_kernels.h"
 
-#include "core/vectorised.h"
+#include "core/elementary.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,5 +1,6 @@
 #include "prior/mixture_level.h"
 
+#include "core/elementary.h"
 #include "kernel/lanes.h"
 #include "kernel/scratch.h"
 

@@ -1,5 +1,6 @@
 #include "train/adam.h"
 
+#include "core/elementary.h"
 #include "kernel/lanes.h"
 
 namespace tweedie {
