@@ -20,9 +20,10 @@ struct Linearised {
 
 // D, and where between its smallest and its largest value the variance of an ancestral step lies, both
 // (B, *shape): log variance = range log(largest) + (1 - range) log(smallest) (Nichol and Dhariwal 2021, eq.
-// 15).
+// 15). The largest is that of a VP path on x / data_std.
 struct MeanAndRange {
   Tensor mean, range;
+  double data_std = 1;
 };
 
 class Denoiser {

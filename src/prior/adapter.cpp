@@ -172,7 +172,7 @@ MeanAndRange NetworkDenoiser::do_mean_and_range(const Tensor& x, const Tensor& s
   const Tensor input = c_in * x, both = network_->predict(input, per_row(c_noise, x));
   if (both.size(1) != 2 * input.size(1)) return Denoiser::do_mean_and_range(x, sigma);
   const auto parts = both.chunk(2, 1);
-  return {c_skip * x + c_out * checked(parts[0].contiguous(), input), (parts[1] + 1) / 2};
+  return {c_skip * x + c_out * checked(parts[0].contiguous(), input), (parts[1] + 1) / 2, sigma_data_};
 }
 
 }  // namespace tweedie

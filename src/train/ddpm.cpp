@@ -38,7 +38,8 @@ Tensor loss_with_variance(const DdpmObjective& objective, const DiffusionTask& t
   const Tensor s = levels.take((step - 1).clamp_min(0));
   const Tensor added = t.square() - s.square();
   const Tensor small = s.square() / t.square() * added;
-  const Tensor large = added * (1 + s.square()) / (1 + t.square());
+  const double unit = task.sigma_data * task.sigma_data;
+  const Tensor large = added * (unit + s.square()) / (unit + t.square());
   const Tensor last = s == 0;
   const auto log_of = [&](const Tensor& v) {
     return at::where(last, at::ones_like(v), v).log().to(x.scalar_type());

@@ -134,6 +134,38 @@ TEST(OneCoordinate, DdpmIsThePapersOnEveryPath) {
   expect_same_walk(Ddpm({.variance = DdpmOptions::Variance::large}), {vp}, ddpm(true));
 }
 
+// A model that says range = 1 walks with the large variance of the path on x / data_std: that of range 1 and
+// data_std 1 on x / data_std.
+TEST(Ddpm, LearnedVarianceIsOfThePathOnScaledData) {
+  class Largest final : public Denoiser {
+   public:
+    explicit Largest(double data_std, double says) : data_std_(data_std), says_(says) {}
+    Shape shape() const override { return {3}; }
+
+   protected:
+    Tensor do_mean(const Tensor& x, const Tensor& sigma) const override {
+      const double variance = data_std_ * data_std_;
+      return x * variance / (variance + sigma.square());
+    }
+    MeanAndRange do_mean_and_range(const Tensor& x, const Tensor& sigma) const override {
+      return {do_mean(x, sigma), at::ones_like(x), says_};
+    }
+
+   private:
+    double data_std_, says_;
+  };
+  constexpr double std = 8;
+  const Tensor x = normal({4, 3}, 6);
+  const auto step = [&](DdpmOptions::Variance variance, const Denoiser& denoiser, double unit) {
+    Noise noise(5);
+    return Ddpm({.variance = variance}).step(denoiser, unit * x, unit * 0.9, unit * 0.4, noise) / unit;
+  };
+  const Tensor large = step(DdpmOptions::Variance::large, Largest(1, 1), 1);
+  EXPECT_LT(max_difference(step(DdpmOptions::Variance::learned, Largest(1, 1), 1), large), 1e-12);
+  EXPECT_LT(max_difference(step(DdpmOptions::Variance::learned, Largest(std, std), std), large), 1e-12);
+  EXPECT_GT(max_difference(step(DdpmOptions::Variance::learned, Largest(std, 1), std), large), 0.01);
+}
+
 TEST(OneCoordinate, DdpmIsDdimWithEtaOne) {
   const NoiseSchedule schedule = make_schedule(VpLinear{}, 25);
   const Tensor x = schedule.initial_std * normal({4, 3}, 10);
