@@ -109,4 +109,10 @@ Tensor per_row(const Tensor& factor, const Tensor& x) {
   return factor.to(x.scalar_type()).view(shape);
 }
 
+Tensor spread_rows(const Tensor& x, int64_t most) {
+  const int64_t rows = x.size(0), count = std::min(rows, most);
+  if (count == rows) return x;
+  return x.index_select(0, at::arange(count, at::kLong).mul(rows).floor_divide(count));
+}
+
 }  // namespace tweedie

@@ -18,4 +18,7 @@ Tensor row_matmul(const Tensor& x, const Tensor& m);
 // One factor for each row, (B), ready to broadcast against x: (B, 1, ..., 1) of x's dtype.
 Tensor per_row(const Tensor& factor, const Tensor& x);
 
+// At most `most` of the rows of x, evenly spread over it: its first ones may be of one class alone.
+Tensor spread_rows(const Tensor& x, int64_t most);
+
 }  // namespace tweedie

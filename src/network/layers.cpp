@@ -1,6 +1,7 @@
 #include "network/layers.h"
 
 #include "kernel/sinusoids.h"
+#include "network/mixed_precision.h"
 #include "network/norm_silu.h"
 
 #include <ATen/ATen.h>
@@ -21,14 +22,28 @@ void initialise_dense(Weights& weights, const std::string& name, const Shape& sh
   weights.add(name + ".bias", at::zeros({shape[0]}));
 }
 
+// product(x, weight, bias), in bfloat16 where that is asked for
+template <class Product>
+Tensor multiplied(const Tensor& x, const Tensor& weight, const Tensor& bias, const Product& product) {
+  if (!Bf16Products::on() || x.scalar_type() != at::kFloat) return product(x, weight, bias);
+  const auto narrow = [](const Tensor& tensor) { return tensor.to(at::kBFloat16); };
+  return product(narrow(x), narrow(weight), narrow(bias)).to(at::kFloat);
+}
+
 }  // namespace
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return multiplied(x, weight, bias, [](const Tensor& rows, const Tensor& narrow, const Tensor& shift) {
+    return at::linear(rows, narrow, shift);
+  });
+}
 
 void Linear::initialise(Weights& weights, Noise& noise) const {
   initialise_dense(weights, name, {out, in}, in, zero, noise);
 }
 
 Tensor Linear::operator()(const Weights& weights, const Tensor& x) const {
-  return at::linear(x, weights[name + ".weight"], weights[name + ".bias"]);
+  return linear(x, weights[name + ".weight"], weights[name + ".bias"]);
 }
 
 void Convolution::initialise(Weights& weights, Noise& noise) const {
@@ -36,7 +51,10 @@ void Convolution::initialise(Weights& weights, Noise& noise) const {
 }
 
 Tensor Convolution::operator()(const Weights& weights, const Tensor& x) const {
-  return at::conv2d(x, weights[name + ".weight"], weights[name + ".bias"], 1, kernel / 2);
+  return multiplied(x, weights[name + ".weight"], weights[name + ".bias"],
+                    [&](const Tensor& images, const Tensor& weight, const Tensor& bias) {
+                      return at::conv2d(images, weight, bias, 1, kernel / 2);
+                    });
 }
 
 void GroupNorm::initialise(Weights& weights) const {

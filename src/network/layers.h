@@ -5,7 +5,10 @@
 
 namespace tweedie::layers {
 
-// y = W x + b over the last axis. Initial weights uniform with variance 1 / (3 in) (He et al. 2015), or zero.
+// y = W x + b over the last axis
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
+
+// The same as a layer. Initial weights uniform with variance 1 / (3 in) (He et al. 2015), or zero.
 struct Linear {
   std::string name;
   int64_t in, out;

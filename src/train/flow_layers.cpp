@@ -1,6 +1,7 @@
 #include "train/flow_layers.h"
 
 #include "core/shape.h"
+#include "network/mixed_precision.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -86,14 +87,15 @@ void CouplingNet::initialise(Weights& weights, Noise& noise) const {
 
 CouplingNet::Bound CouplingNet::bind(const Weights& weights, at::IntArrayRef places) const {
   const at::ScalarType dtype = weights.tensors().front().scalar_type();
-  if (plan_numbers(weights, dtype) == PlanNumbers::float32) return planned(weights, places);
+  if (plan_numbers(weights, dtype) == PlanNumbers::float32 && !Bf16Products::on())
+    return planned(weights, places);
   return [weights, layers = layers](const Tensor& x) {
     Tensor h = x;
     for (size_t i = 0; i < layers.size(); ++i) {
       if (i > 0) h = at::silu(h);
       const layers::Convolution& layer = layers[i];
       h = layer.kernel == 1
-              ? at::linear(h, weights[layer.name + ".weight"].flatten(1), weights[layer.name + ".bias"])
+              ? layers::linear(h, weights[layer.name + ".weight"].flatten(1), weights[layer.name + ".bias"])
               : layer(weights, h.movedim(-1, 1)).movedim(1, -1);
     }
     return h;
