@@ -11,11 +11,11 @@ namespace tweedie {
 
 struct NoisyClassifierOptions {
   static constexpr const char* kind = "classifier";
-  int64_t width = 128;   // vectors: of each hidden layer; images: channels at the lowest resolution, half
-                         // as many at the one above it, and so on
-  int64_t depth = 3;     // residual layers; images: resolutions, each half of the one before
-  double p_mean = -1.2;  // ln sigma ~ N(p_mean, p_std^2), as EdmObjective
-  double p_std = 1.2;    // >= 0
+  int64_t width = 128;  // vectors: of each hidden layer; images: channels at the lowest resolution, half
+                        // as many at the one above it, and so on
+  int64_t depth = 3;    // residual layers; images: resolutions, each half of the one before
+  double p_mean = 0;   // ln sigma ~ N(p_mean, p_std^2), wider than EdmObjective's: draws begin at large sigma
+  double p_std = 1.5;  // >= 0
   double clean_fraction = 0;  // in [0, 1]: share of rows at sigma = sigma_data / 1000 instead
 };
 
@@ -62,8 +62,14 @@ class NoisyClassifier final : public Classifier {
   // Share of rows whose most probable class is their label: (B) int64, B >= 1
   double accuracy(const Tensor& x, const Tensor& labels, const Tensor& sigma) const;
 
+  // exp(p_mean + 2 p_std), beyond which were 2% of the rows that it learned from
+  double largest_sigma() const { return largest_sigma_; }
+
  protected:
   Tensor do_log_prob(const Tensor& x, const Tensor& sigma) const override;
+  // Beyond largest_sigma() that of the row brought there: what a label adds to D, sigma^2 grad log p, tends
+  // to E[x_0 | label] - E[x_0], while an error of the network's own gradient would count sigma^2 times.
+  Tensor do_gradient(const Tensor& x, const Tensor& sigma) const override;
 
  private:
   Tensor all_log_probs(const Tensor& x, const Tensor& sigma) const;
@@ -71,7 +77,7 @@ class NoisyClassifier final : public Classifier {
   Shape shape_;
   int64_t classes_;
   Tensor labels_;  // (1) or (B)
-  double sigma_data_;
+  double sigma_data_, largest_sigma_;
   std::shared_ptr<const Readout> readout_;
   std::shared_ptr<const Weights> weights_;
 };

@@ -108,6 +108,7 @@ NoisyClassifier::NoisyClassifier(const NoisyClassifierOptions& options, const Sh
     : shape_(shape),
       classes_(classes),
       sigma_data_(sigma_data),
+      largest_sigma_(std::exp(options.p_mean + 2 * options.p_std)),
       readout_(checked_readout(options, shape, classes, sigma_data)),
       weights_(std::make_shared<const Weights>(weights)) {
   require_weights(weights, readout_->initialise(Noise(0)));
@@ -132,6 +133,14 @@ Tensor NoisyClassifier::do_log_prob(const Tensor& x, const Tensor& sigma) const 
   if (labels_.size(0) != 1 && labels_.size(0) != x.size(0))
     throw Error("classifier.x", fmt::format("{} rows, but {} labels", x.size(0), labels_.size(0)));
   return all_log_probs(x, sigma).gather(1, labels_.expand({x.size(0)}).unsqueeze(1)).squeeze(1);
+}
+
+Tensor NoisyClassifier::do_gradient(const Tensor& x, const Tensor& sigma) const {
+  const Tensor known = sigma.clamp_max(largest_sigma_);
+  Shape each(x.dim(), 1);
+  each[0] = sigma.numel();
+  const Tensor shrink = (known / sigma).view(each);
+  return shrink.square() * Classifier::do_gradient(shrink * x, known);
 }
 
 Tensor NoisyClassifier::log_probs(const Tensor& x, const Tensor& sigma) const {

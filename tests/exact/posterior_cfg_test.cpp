@@ -1,6 +1,8 @@
-// Classifier and classifier-free guidance on Gaussian priors. For x ~ N(0, 1), y = x + n and v = 1/2 the
-// flow of CFG is affine, x_0 = m + slope x_T, with variance v^gamma and the mean of algorithms section 4.
+// Classifier and classifier-free guidance on Gaussian priors and mixtures. For x ~ N(0, 1), y = x + n and v =
+// 1/2 the flow of CFG is affine, x_0 = m + slope x_T, with variance v^gamma and the mean of algorithms
+// section 4.
 #include "tweedie/classifier_guidance.h"
+#include "tweedie/mixture_prior.h"
 
 #include "posterior_problem.h"
 
@@ -65,6 +67,64 @@ TEST(ClassifierFree, IsALineThroughBothDenoisers) {
   const auto other = std::make_shared<const GaussianPrior>(smooth_prior());
   expect_error([&] { classifier_free(1, a, other); }, {"shapes (1,) and (1, 4, 4)"});
   expect_error([&] { classifier_free(NAN, a, b); }, {"method.scale"});
+}
+
+// Two classes in the plane, each of two components: 0 and 1, 2 and 3
+struct TwoClasses {
+  Tensor weights = at::tensor({0.1, 0.3, 0.4, 0.2}, at::kDouble);
+  Tensor means = at::tensor({-1.5, 0.0, 1.0, 1.0, 0.5, -1.5, 2.0, 0.0}, at::kDouble).view({4, 2});
+  Tensor covariances = at::stack(
+      {random_covariance(2, 6), random_covariance(2, 7), random_covariance(2, 8), random_covariance(2, 9)});
+
+  std::shared_ptr<const MixturePrior> components(int64_t begin, int64_t end) const {
+    const Tensor w = weights.slice(0, begin, end);
+    return std::make_shared<const MixturePrior>(
+        MixturePrior::full(w / w.sum(), means.slice(0, begin, end), covariances.slice(0, begin, end)));
+  }
+};
+
+// Of one class, by Bayes' rule: p(c | x_sigma) is the share of its components in
+// sum_k w_k N(x_sigma; m_k, Sigma_k + sigma^2 I).
+class LabelOfMixture : public Classifier {
+ public:
+  LabelOfMixture(TwoClasses law, int64_t label) : law_(std::move(law)), label_(label) {}
+
+ protected:
+  Tensor do_log_prob(const Tensor& x, const Tensor& sigma) const override {
+    std::vector<Tensor> terms;
+    for (int64_t k = 0; k < 4; ++k) {
+      const Tensor c = law_.covariances[k] + sigma.square() * at::eye(2, at::kDouble), r = x - law_.means[k];
+      terms.push_back(law_.weights[k].log() - at::logdet(c) / 2 - (r.matmul(at::inverse(c)) * r).sum(1) / 2);
+    }
+    const Tensor joint = at::stack(terms, 1);
+    return at::logsumexp(joint.slice(1, 2 * label_, 2 * label_ + 2), 1) - at::logsumexp(joint, 1);
+  }
+
+ private:
+  TwoClasses law_;
+  int64_t label_;
+};
+
+// D_gamma = D + gamma sigma^2 grad log p(c | x_sigma)
+TEST(ClassifierFree, FollowsTheLabelsPosteriorOfAMixture) {
+  const TwoClasses law;
+  const auto all = law.components(0, 4);
+  const std::vector<std::shared_ptr<const MixturePrior>> of{law.components(0, 2), law.components(2, 4)};
+  const Tensor x = 2 * normal({50, 2}, 5);
+  for (const double sigma : {0.3, 1.0, 3.0}) {
+    for (const int64_t label : {0, 1}) {
+      const Tensor slope = LabelOfMixture(law, label).gradient(x, at::scalar_tensor(sigma, at::kDouble));
+      for (const double gamma : {0.0, 1.0, 2.0, 4.0}) {
+        const Tensor exact = all->mean(x, sigma) + gamma * sigma * sigma * slope;
+        const auto error = [&](double scale, int64_t c) {
+          return max_difference(classifier_free(scale, all, of[c])->mean(x, sigma), exact);
+        };
+        EXPECT_LT(error(gamma, label), 1e-9) << gamma << " at " << sigma;
+        EXPECT_GT(error(gamma + 1, label), 0.1) << gamma << " at " << sigma;  // as if it were w
+        if (gamma > 0) EXPECT_GT(error(gamma, 1 - label), 0.1) << gamma << " at " << sigma;
+      }
+    }
+  }
 }
 
 // Of x_0 > 0 for x ~ N(0, 1): given x_sigma, x_0 ~ N(D, V), so that p(x_0 > 0 | x_sigma) = Phi(D / sqrt V).

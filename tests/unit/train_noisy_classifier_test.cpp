@@ -1,5 +1,6 @@
 // The classifier of noisy rows against the posterior of a mixture's components.
 
+#include "tweedie/heun.h"
 #include "tweedie/mixture_prior.h"
 #include "tweedie/noisy_classifier.h"
 #include "tweedie/train.h"
@@ -100,9 +101,50 @@ TEST(NoisyClassifier, ApproachesThePosteriorOfTheLabel) {
   EXPECT_LT(of_clean_rows.accuracy(x, (labels + 1) % 3, tiny), 0.5);
 }
 
+// Draws by guidance of scale 1 from sigma = 80, far beyond what the classifier has learned: their mean and
+// standard deviation are the component's own, up to a network's errors (0.1 is 4.5 standard errors).
+TEST(NoisyClassifier, GuidesDrawsToTheComponent) {
+  const NoisyClassifier classifier =
+      trained({.width = 32, .depth = 2, .p_mean = -1.2, .p_std = 1.2}).labelled(at::full({1}, 2, at::kLong));
+  const double largest = classifier.largest_sigma();
+  EXPECT_NEAR(largest, std::exp(1.2), 1e-6);
+  // What may be done beyond: no guidance, or the gradient without its fall
+  class Wrong final : public Classifier {
+   public:
+    Wrong(NoisyClassifier known, double factor) : known_(std::move(known)), factor_(factor) {}
+
+   protected:
+    Tensor do_log_prob(const Tensor&, const Tensor&) const override { return {}; }
+    Tensor do_gradient(const Tensor& x, const Tensor& sigma) const override {
+      const Tensor known = sigma.clamp_max(known_.largest_sigma());
+      const Tensor gradient = known_.gradient(x * (known / sigma), known);
+      return at::equal(known, sigma) ? gradient : factor_ * gradient;
+    }
+
+   private:
+    NoisyClassifier known_;
+    double factor_;
+  };
+  const auto prior = std::make_shared<const MixturePrior>(three_components());
+  constexpr int64_t rows = 2000, steps = 48;
+  const auto draws = [&](std::shared_ptr<const Classifier> of) {
+    const auto guided = classifier_guided(1, prior, std::move(of));
+    const NoiseSchedule schedule = make_schedule(Karras{}, steps);
+    Noise noise(9);
+    return walk(*guided, Heun({}, steps), schedule, schedule.initial_std * normal({rows, 2}, 10), noise);
+  };
+  const Tensor mean = prior->means()[2], std = prior->covariances()[2].diagonal().sqrt();
+  const auto off = [&](const Tensor& x) { return ((x.mean(0) - mean) / std).abs().max().item<double>(); };
+  const Tensor ours = draws(std::make_shared<NoisyClassifier>(classifier));
+  EXPECT_LT(off(ours), 0.25);
+  EXPECT_LT(max_difference(ours.std(0) / std, at::ones({2})), 0.25);
+  for (const double factor : {0.0, 1.0})
+    EXPECT_GT(off(draws(std::make_shared<Wrong>(classifier, factor))), 0.4) << factor;
+}
+
 TEST(NoisyClassifier, GradientIsThatOfItsLogProb) {
   for (const Shape& shape : {Shape{3}, Shape{2, 8, 12}}) {
-    const NoisyClassifierOptions options{.width = 16, .depth = 2};
+    const NoisyClassifierOptions options{.width = 16, .depth = 2, .p_mean = 0, .p_std = 3};
     const NoisyClassifierTraining model(options, shape, 4, 1);
     Weights weights = model.initialise(Noise(1), {});
     std::vector<Tensor> tensors;  // the last layer is 0 at the start
