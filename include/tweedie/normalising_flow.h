@@ -105,6 +105,8 @@ class FlowDistribution final : public GenerativeModel {
     return dequantise_ ? LikelihoodKind::elbo : LikelihoodKind::exact;
   }
 
+  std::optional<double> dequantise() const { return dequantise_; }  // width of a grey level
+
  protected:
   Tensor do_sample(int64_t rows, const Tensor& labels, Noise& noise) const override;
   Tensor do_log_likelihood(const Tensor& x, Noise& noise) const override;

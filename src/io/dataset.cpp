@@ -165,7 +165,12 @@ void require_used(const DataOptions& options, const std::string& kind) {
   if (!file && options.label_column) refuse("label_column");
   if (!file && !options.shape.empty()) refuse("shape");
   if (!glyphs && !mri && options.size) refuse("size");
-  if ((file || density_of(options.kind)) && options.folder) refuse("folder");
+  const bool density = density_of(options.kind).has_value();
+  if ((file || density) && options.folder) refuse("folder");
+  const DataOptions given_nothing;
+  if (!density && options.count != given_nothing.count) refuse("count");
+  if (!density && options.seed != given_nothing.seed) refuse("seed");
+  if (!glyphs && options.characters != given_nothing.characters) refuse("characters");
 }
 
 Dataset load(const DataOptions& options, const std::string& name) {

@@ -229,7 +229,8 @@ Calibration calibrate(const CalibrateConfig& config, const RunContext& context) 
                      false,
                      start_summary("calibrate", config.seed, context)};
   Summary& summary = result.summary;
-  for (const std::string& warning : tested.run.warnings) summary["warnings"].push_back(warning);
+  add_warnings(summary, prior.warnings);
+  add_warnings(summary, tested.run.warnings);
   summary["method"] = name_of(config.method);
   summary["prior"] = prior.description;
   summary["simulations"] = o.simulations;

@@ -40,6 +40,10 @@ Summary start_summary(const std::string& command, uint64_t seed, const RunContex
   return summary;
 }
 
+void add_warnings(Summary& summary, const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) summary["warnings"].push_back(warning);
+}
+
 void finish_summary(Summary& summary, const Stopwatch& watch) {
   summary["seconds"] = watch.seconds();
   summary["peak_memory_bytes"] = peak_memory_bytes();

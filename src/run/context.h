@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tweedie {
 
@@ -40,6 +41,7 @@ class Stopwatch {
   double begin_;
 };
 Summary start_summary(const std::string& command, uint64_t seed, const RunContext& context);
+void add_warnings(Summary& summary, const std::vector<std::string>& warnings);
 // Sets seconds and peak_memory_bytes.
 void finish_summary(Summary& summary, const Stopwatch& watch);
 

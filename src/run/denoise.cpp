@@ -23,6 +23,7 @@ Summary denoise(const std::filesystem::path& model, const std::filesystem::path&
   RunFolder folder(context.out, context.force);
   Summary summary = start_summary("denoise", 0, context);
   summary["prior"] = prior.description;
+  add_warnings(summary, prior.warnings);
   summary["sigma"] = sigma;
   summary["rows"] = x.size(0);
   if (vjp_file.empty()) {

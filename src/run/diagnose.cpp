@@ -226,6 +226,9 @@ Diagnosis diagnose(const std::filesystem::path& run, const std::optional<std::fi
   Diagnosis result;
   std::vector<Finding>& findings = result.findings;
   findings.push_back(finite(x));
+  for (const std::string& warning : inference.prior.warnings)
+    findings.push_back({"prior", Finding::Status::warn, NAN, std::nullopt, warning,
+                        "draw with a prior that is meant for it, without guidance"});
   const Tensor log_weight = read_weights(run / "log_weight.npy", inference, draws);
   const Tensor exact = equally_weighted(x.to(at::kDouble), log_weight, Noise(config.seed));
   if (is_point_estimate(config.method)) {

@@ -17,6 +17,7 @@
 #include "tweedie/array_io.h"
 #include "tweedie/densities.h"
 #include "tweedie/memorisation.h"
+#include "tweedie/normalising_flow.h"
 #include "tweedie/predictor.h"
 #include "tweedie/two_sample.h"
 
@@ -36,11 +37,11 @@ bool is_image(const Tensor& x) {
   return x.dim() == 4;
 }
 
-// log p of some rows, and what kind of number it is
+// log p of rows of x, and what kind of number it is
 struct RowLikelihood {
-  Tensor nats;
+  Tensor nats;  // (B)
   LikelihoodKind kind;
-  int64_t lost = 0;  // rows whose ODE did not converge
+  Tensor known = at::ones_like(nats, at::kBool);  // not where the ODE did not converge
 };
 
 RowLikelihood flow_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t seed,
@@ -51,8 +52,7 @@ RowLikelihood flow_likelihood(const LoadedPrior& model, const Tensor& x, uint64_
   if (const auto* network = dynamic_cast<const NetworkDenoiser*>(model.denoiser.get()))
     options.data_std = network->sigma_data();
   const FlowDensity density = flow_in_slices(*model.denoiser, x, options, Noise(seed), context);
-  const Tensor good = density.log_prob.masked_select(density.converged);
-  return {good, LikelihoodKind::flow, x.size(0) - good.numel()};
+  return {density.log_prob, LikelihoodKind::flow, density.converged};
 }
 
 std::optional<RowLikelihood> likelihood_of(const LoadedPrior& model, const Tensor& x, uint64_t seed,
@@ -65,29 +65,44 @@ std::optional<RowLikelihood> likelihood_of(const LoadedPrior& model, const Tenso
   return RowLikelihood{known->nats, known->kind};
 }
 
-void add_likelihood(const LoadedPrior& model, const Tensor& x, uint64_t seed, const RunContext& context,
-                    Summary& summary) {
+// Mean and standard error of rows' numbers, the latter only of two or more
+void add_mean(const Tensor& values, const std::string& key, Summary& summary) {
+  summary[key] = values.mean().item<double>();
+  const auto rows = static_cast<double>(values.numel());
+  if (rows > 1) summary[key + "_standard_error"] = values.std().item<double>() / std::sqrt(rows);
+}
+
+// law: of the data, where it is known; the same rows are judged by it
+void add_likelihood(const LoadedPrior& model, const Tensor& x, std::optional<Density> law, uint64_t seed,
+                    const RunContext& context, Summary& summary) {
   summary["log_likelihood"] = nullptr;
   const auto likelihood = likelihood_of(model, x, seed, context);
-  if (!likelihood) return;
+  if (!likelihood) {
+    if (law) summary["log_likelihood_of_the_law"] = log_prob(*law, x).mean().item<double>();
+    return;
+  }
+  const Tensor nats = likelihood->nats.masked_select(likelihood->known);
   summary["log_likelihood_kind"] = names(LikelihoodKind{})[static_cast<size_t>(likelihood->kind)];
-  summary["log_likelihood_rows"] = likelihood->nats.numel();
-  if (likelihood->lost > 0)
-    summary["warnings"].push_back(fmt::format("likelihood: {} of {} rows did not converge and are left out",
-                                              likelihood->lost, x.size(0)));
-  if (likelihood->nats.numel() == 0) return;
-  const double mean = likelihood->nats.mean().item<double>();
-  const auto rows = static_cast<double>(likelihood->nats.numel());
+  summary["log_likelihood_rows"] = nats.numel();
+  if (const int64_t lost = x.size(0) - nats.numel(); lost > 0)
+    summary["warnings"].push_back(
+        fmt::format("likelihood: {} of {} rows did not converge and are left out", lost, x.size(0)));
+  if (nats.numel() == 0) return;
+  Tensor of_law;
+  if (law) {
+    of_law = log_prob(*law, x).masked_select(likelihood->known);
+    summary["log_likelihood_of_the_law"] = of_law.mean().item<double>();
+  }
+  const double mean = nats.mean().item<double>();
   if (!std::isfinite(mean)) {
-    const bool none = (likelihood->nats == -std::numeric_limits<double>::infinity()).any().item<bool>();
+    const bool none = (nats == -std::numeric_limits<double>::infinity()).any().item<bool>();
     summary["warnings"].push_back(none ? "likelihood: a row has density 0 under the model"
                                        : "likelihood: a row's is not a number");
     return;
   }
-  summary["log_likelihood"] = mean;
-  if (rows > 1)
-    summary["log_likelihood_standard_error"] = likelihood->nats.std().item<double>() / std::sqrt(rows);
-  summary["bits_per_dimension"] = -mean / (static_cast<double>(x[0].numel()) * std::numbers::ln2);
+  add_mean(nats, "log_likelihood", summary);
+  if (law) add_mean(of_law - nats, "log_likelihood_below_the_law", summary);
+  summary["bits_per_dimension"] = bits_per_dimension(mean, x[0].numel(), grey_of(model));
 }
 
 void add_distances(const Tensor& draws, const Tensor& data, uint64_t seed, Summary& summary) {
@@ -124,11 +139,10 @@ void add_memorisation(const Tensor& draws, const Tensor& held_out, const Tensor&
   if (finding.status == Finding::Status::fail) summary["warnings"].push_back(finding.message);
 }
 
-// Where the data's law is known: its own log-likelihood on these rows, and where it is a mixture, how much
-// the learned denoiser's loss exceeds the exact one's at ten noise levels, with score.png.
+// Where the data's law is a mixture: how much the learned denoiser's loss exceeds the exact one's at ten
+// noise levels, with score.png.
 void add_law(const LoadedPrior& model, Density density, const Tensor& data, uint64_t seed, RunFolder& folder,
              Summary& summary) {
-  summary["log_likelihood_of_the_law"] = log_prob(density, data).mean().item<double>();
   const auto law = mixture_of(density);
   if (!law || model.denoiser == nullptr) return;
   constexpr int64_t rows = 2000;
@@ -169,7 +183,9 @@ std::string report_of(const Summary& summary) {
   row("c2st", "c2st_p_value", "accuracy of a classifier of draws and data, 0.5 when equal; p value");
   row("log_likelihood", "log_likelihood_standard_error",
       "nats a row, mean over held-out rows; standard error");
-  row("log_likelihood_of_the_law", "", "of the law that the data are drawn from, on the same data");
+  row("log_likelihood_of_the_law", "", "of the law that the data are drawn from, on the same rows");
+  row("log_likelihood_below_the_law", "log_likelihood_below_the_law_standard_error",
+      "nats a row, the law's less the model's; standard error");
   row("excess_loss_largest", "",
       "denoising loss beyond the least possible, over it, at the worst of ten levels");
   row("bits_per_dimension", "", "the same in bits, of a density");
@@ -194,6 +210,17 @@ void require_enough(int64_t count, const std::string& place, const char* what) {
     throw Error(place, fmt::format("{} {}; at least {} are needed to compare with", count, what, least));
 }
 
+// The ODE's solver can't see through the rounding of bfloat16.
+LoadedPrior with_exact_numbers(const LoadedPrior& model, const EvaluateRequest& request,
+                               const RunContext& context) {
+  if (context.precision == Precision::f32 ||
+      (context.precision == Precision::automatic && context.device.is_cpu()))
+    return model;
+  RunContext exact = context;
+  exact.precision = Precision::f32;
+  return load_drawable(request.model.prior, exact);
+}
+
 }  // namespace
 
 Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
@@ -205,6 +232,8 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   require_batch_of(data.x, shape_of(model), data.name);
   require_enough(sampling.count, "count", "draws");
   require_enough(data.x.size(0), data.name, "rows");
+  if (request.likelihood_rows < 0)
+    throw Error("--likelihood-rows", fmt::format("{}: 0 or more is meant", request.likelihood_rows));
   const Tensor order = at::tensor(Noise(sampling.seed).stream(Stream::order).permutation(data.x.size(0)));
   // As many rows as draws: distances depend on both numbers, and take their product.
   const Tensor chosen = order.slice(0, 0, std::min(sampling.count, data.x.size(0)));
@@ -239,12 +268,13 @@ Summary evaluate(const EvaluateRequest& request, const RunContext& context) {
   summary["draws"] = sampled.x.size(0);
   summary["network_evaluations"] = sampled.evaluations;
   summary["seconds_sampling"] = watch.seconds();
-  for (const std::string& warning : model.warnings) summary["warnings"].push_back(warning);
+  add_warnings(summary, model.warnings);
   add_distances(sampled.x, rows, sampling.seed, summary);
   if (request.likelihood_rows > 0) {
     const Tensor first =
         data.x.index_select(0, order).slice(0, 0, std::min(request.likelihood_rows, data.x.size(0)));
-    add_likelihood(model, first, sampling.seed, context, summary);
+    add_likelihood(with_exact_numbers(model, request, context), first, density_of(request.data.kind),
+                   sampling.seed, context, summary);
   }
   if (const auto density = density_of(request.data.kind))
     add_law(model, *density, rows, sampling.seed, folder, summary);

@@ -110,9 +110,8 @@ Summary forecast(const ForecastConfig& config, const RunContext& context) {
   });
 
   Summary summary = start_summary("forecast", config.seed, context);
-  for (const auto* warnings : {&prior.warnings, &rollout.run.warnings}) {
-    for (const std::string& warning : *warnings) summary["warnings"].push_back(warning);
-  }
+  add_warnings(summary, prior.warnings);
+  add_warnings(summary, rollout.run.warnings);
   summary["method"] = name_of(config.method);
   summary["prior"] = prior.description;
   summary["cases"] = cases;

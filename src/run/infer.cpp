@@ -234,9 +234,8 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   const Tensor std = result.std ? result.std->to(at::kDouble) : result.run.point ? Tensor() : weighted_std;
 
   Summary summary = start_summary("infer", config.seed, context);
-  for (const auto* warnings : {&inference.prior.warnings, &result.run.warnings}) {
-    for (const std::string& warning : *warnings) summary["warnings"].push_back(warning);
-  }
+  add_warnings(summary, inference.prior.warnings);
+  add_warnings(summary, result.run.warnings);
   summary["method"] = name_of(config.method);
   summary["prior"] = config.prior ? inference.prior.description : "none";
   if (config.prior && config.prior->tile) summary["shape"] = inference.prior.denoiser->shape();
@@ -321,7 +320,7 @@ Summary infer(const InferConfig& config, const RunContext& context) {
   if (result.run.point && !result.run.point->trials.empty()) write_weights(*result.run.point, folder);
   const ResultFiles files = write_results(config.output, measured, {all, mean, std}, folder);
   if (!files.names.empty()) summary["files"] = files.names;
-  for (const std::string& warning : files.warnings) summary["warnings"].push_back(warning);
+  add_warnings(summary, files.warnings);
   const Figure figure = infer_figure(pictures);
   if (!figure.has_words) summary["warnings"].push_back("no font was found: the figure has no words");
   write_png(folder.path("figure.png"), figure.image);

@@ -22,6 +22,21 @@ Weights without_first_stage(const Weights& weights, const ModelCard& card) {
   return result;
 }
 
+// What a network of a score-based objective is not meant for
+void warn_of_objective(const ModelCard& card, LoadedPrior& prior) {
+  if (card.paired) {
+    prior.warnings.push_back(
+        "trained on pairs of data and noise: its flow is that of the ODE samplers, but its D is not E[x_0 | "
+        "x_sigma], which stochastic samplers and posteriors need");
+  }
+  if (card.only_sigma) {
+    prior.warnings.push_back(
+        fmt::format("trained at the one noise level {}: only Langevin samplers whose schedule ends there are "
+                    "meant for it",
+                    *card.only_sigma));
+  }
+}
+
 // One overload for each family. weights: on the context's device and in its precision
 void complete(const DiffusionOptions&, const ModelCard& card, const Weights& weights, LoadedPrior& prior) {
   const auto denoiser = [card](const NetworkPredictor& predictor) {
@@ -30,21 +45,16 @@ void complete(const DiffusionOptions&, const ModelCard& card, const Weights& wei
   };
   const NetworkPredictor predictor(network_of(card), weights);
   prior.denoiser = denoiser(predictor);
-  if (card.paired) {
-    prior.warnings.push_back(
-        "trained on pairs of data and noise: its flow is that of the ODE samplers, but its D is not E[x_0 | "
-        "x_sigma], which "
-        "stochastic samplers and posteriors need");
-  }
-  if (card.only_sigma) {
-    prior.warnings.push_back(
-        fmt::format("trained at the one noise level {}: only Langevin samplers whose schedule ends there are "
-                    "meant for it",
-                    *card.only_sigma));
-  }
+  warn_of_objective(card, prior);
   prior.classes = card.classes;
   if (card.classes > 0)
     prior.given = [=](const Tensor& labels) { return denoiser(predictor.labelled(labels)); };
+}
+
+void draw_latents_by_default(LoadedPrior& prior) {
+  constexpr int64_t steps = 32;
+  prior.generative =
+      latent_diffusion(prior, std::make_shared<Heun>(HeunOptions{}, steps), make_schedule(Karras{}, steps));
 }
 
 void complete(const LatentDiffusionConfig&, const ModelCard& card, const Weights& weights,
@@ -59,14 +69,10 @@ void complete(const LatentDiffusionConfig&, const ModelCard& card, const Weights
         std::make_shared<NetworkPredictor>(labels.defined() ? predictor.labelled(labels) : predictor);
     return std::make_shared<NetworkDenoiser>(std::move(of_rows), /*sigma_data=*/1, shape, output);
   };
+  prior.latent = {space, denoisers};
   prior.classes = card.classes;
-  prior.with_sampler = [=, classes = card.classes](std::shared_ptr<const Sampler> sampler,
-                                                   const NoiseSchedule& schedule) {
-    return std::make_shared<LatentDiffusion>(space, denoisers, std::move(sampler), schedule, classes);
-  };
-  constexpr int64_t steps = 32;
-  prior.generative =
-      prior.with_sampler(std::make_shared<Heun>(HeunOptions{}, steps), make_schedule(Karras{}, steps));
+  warn_of_objective(card, prior);
+  draw_latents_by_default(prior);
 }
 
 void complete(const MixtureFitConfig&, const ModelCard&, const Weights&, LoadedPrior&) {
@@ -92,31 +98,41 @@ void complete(const EnergyOptions& o, const ModelCard& card, const Weights& weig
 void complete(const MaskedAutoencoderOptions&, const ModelCard&, const Weights&, LoadedPrior&) {}
 void complete(const NoisyClassifierOptions&, const ModelCard&, const Weights&, LoadedPrior&) {}
 
-// What a gamma other than 1 does
-std::string caveat(const char* kind, double scale) {
-  return fmt::format(
+// Of gamma: 1 samples p(x | label) and 0 p(x).
+void warn_of_scale(const char* kind, double scale, LoadedPrior& prior) {
+  if (scale == 0 || scale == 1) return;
+  prior.warnings.push_back(fmt::format(
       "{} with scale {} samples neither p(x | label) nor p(x) p(label | x)^{}: see docs/methods.md", kind,
-      scale, scale);
+      scale, scale));
 }
 
 void guide(const ClassifierFreeConfig& o, LoadedPrior& prior, const RunContext&, const std::string& place) {
-  if (!prior.given) throw Error(place + ".guidance.kind", "cfg needs a model that was trained with classes");
-  prior.given = [scale = o.scale, of_none = prior.denoiser, of = prior.given](const Tensor& labels) {
-    return scale == 1 ? of(labels) : classifier_free(scale, of_none, of(labels));
-  };
-  if (o.scale != 1) prior.warnings.push_back(caveat("cfg", o.scale));
+  if (prior.classes == 0)
+    throw Error(place + ".guidance.kind", "cfg needs a model that was trained with classes");
+  if (prior.latent) {
+    prior.latent->of = [scale = o.scale, of = prior.latent->of](const Tensor& labels) {
+      return scale == 1 || !labels.defined() ? of(labels) : classifier_free(scale, of({}), of(labels));
+    };
+    draw_latents_by_default(prior);
+  } else {
+    prior.given = [scale = o.scale, of_none = prior.denoiser, of = prior.given](const Tensor& labels) {
+      return scale == 1 ? of(labels) : classifier_free(scale, of_none, of(labels));
+    };
+  }
+  warn_of_scale("cfg", o.scale, prior);
 }
 
 void guide(const ClassifierConfig& o, LoadedPrior& prior, const RunContext&, const std::string& place) {
   const NoisyClassifier classifier = load_classifier(o.model);
-  if (prior.denoiser == nullptr) throw Error(place + ".guidance.kind", "classifier needs a diffusion model");
+  if (prior.denoiser == nullptr)
+    throw Error(place + ".guidance.kind", "classifier needs a diffusion model of x itself");
   if (classifier.shape() != prior.denoiser->shape())
     throw Error(place + ".guidance.model", "its rows are of another shape than the prior's");
   prior.classes = classifier.classes();
   prior.given = [=, scale = o.scale, of_none = prior.denoiser](const Tensor& labels) {
     return classifier_guided(scale, of_none, std::make_shared<NoisyClassifier>(classifier.labelled(labels)));
   };
-  if (o.scale != 1) prior.warnings.push_back(caveat("classifier guidance", o.scale));
+  warn_of_scale("classifier guidance", o.scale, prior);
 }
 
 }  // namespace
@@ -153,13 +169,23 @@ LoadedPrior load_learned(const std::filesystem::path& file, const RunContext& co
 
 void add_condition(const PriorConfig& config, LoadedPrior& prior, const RunContext& context,
                    const std::string& place) {
-  if (config.guidance) std::visit([&](const auto& o) { guide(o, prior, context, place); }, *config.guidance);
+  if (config.guidance) {
+    std::visit([&](const auto& o) { guide(o, prior, context, place); }, *config.guidance);
+    prior.guided = !config.label;
+  }
   if (!config.label) return;
-  if (!prior.given) throw Error(place + ".label", "this model was not trained with classes");
+  if (prior.classes == 0) throw Error(place + ".label", "this model was not trained with classes");
   if (*config.label >= prior.classes)
     throw Error(place + ".label", fmt::format("{}: 0 to {} is meant", *config.label, prior.classes - 1));
-  prior.denoiser = prior.given(at::full({1}, *config.label, at::kLong));
   prior.description += fmt::format(", label {}", *config.label);
+  const Tensor label = at::full({1}, *config.label, at::kLong);
+  if (prior.latent) {
+    prior.latent->of = [of = prior.latent->of, label](const Tensor&) { return of(label); };
+    prior.classes = 0;
+    draw_latents_by_default(prior);
+    return;
+  }
+  prior.denoiser = prior.given(label);
   prior.given = {};
 }
 

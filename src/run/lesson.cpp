@@ -1,5 +1,6 @@
 #include "run/lesson.h"
 
+#include "core/rows.h"
 #include "core/shape.h"
 #include "io/bytes.h"
 #include "train/augmentation.h"
@@ -12,9 +13,24 @@ namespace tweedie {
 
 namespace {
 
+// Labels are 0 .. the largest one; each of them needs rows to be learned from.
 int64_t classes_of(const Dataset& data, const char* field) {
   if (!data.labels.defined()) throw Error(field, data.name + " has no labels");
-  return data.labels.max().item<int64_t>() + 1;
+  const auto classes = data.labels.max().item<int64_t>() + 1;
+  const Tensor absent = data.labels.bincount({}, classes).eq(0).nonzero();
+  if (absent.size(0) > 0) {
+    throw Error("data.labels", fmt::format("{} has no row of label {}, of 0 to {}: number the classes from 0 "
+                                           "without gaps",
+                                           data.name, absent[0][0].item<int64_t>(), classes - 1));
+  }
+  return classes;
+}
+
+// The share of rows without their label is nothing to a model that is shown none.
+void require_dropout_used(bool conditional, double label_dropout) {
+  if (!conditional && label_dropout != DiffusionOptions{}.label_dropout)
+    throw Error("model.label_dropout",
+                fmt::format("{}, but model.conditional is false and labels are not used", label_dropout));
 }
 
 // Mean and standard deviation of the data, for the card and for the model
@@ -47,6 +63,7 @@ Lesson lesson(const DiffusionOptions& o, const TrainConfig& config, const Datase
               const RunContext&) {
   card.sigma_data = config.train.sigma_data.value_or(data.x.std().item<double>());
   if (!(card.sigma_data > 0)) throw Error("data", "all values are equal: there is nothing to learn");
+  require_dropout_used(o.conditional, o.label_dropout);
   if (o.conditional) card.classes = classes_of(data, "model.conditional");
   return {score_model(config, card, card.sigma_data, o.label_dropout), data.x, {}};
 }
@@ -69,12 +86,12 @@ Lesson lesson(const LatentDiffusionConfig& o, const TrainConfig& config, const D
   card.first_stage = *options;
   card.data_mean = vae.card.data_mean;
   card.sigma_data = vae.card.sigma_data;
+  require_dropout_used(o.conditional, o.label_dropout);
   if (o.conditional) card.classes = classes_of(data, "model.conditional");
   const auto trained = std::make_shared<TrainedVae>(*options, card.shape,
                                                     DataScale{card.data_mean, card.sigma_data}, vae.weights);
   constexpr int64_t enough = 4096;  // rows to measure the latents on
-  const LatentSpace space =
-      LatentSpace::measure(trained, data.x.slice(0, 0, std::min(enough, data.x.size(0))), context.threads);
+  const LatentSpace space = LatentSpace::measure(trained, spread_rows(data.x, enough), context.threads);
   card.latent_mean = space.scale().mean;
   card.latent_std = space.scale().std;
   if (config.train.sigma_data)

@@ -8,6 +8,7 @@
 #include "run/prior.h"
 #include "run/services.h"
 #include "tweedie/array_io.h"
+#include "tweedie/normalising_flow.h"
 #include "tweedie/predictor.h"
 
 #include <ATen/ATen.h>
@@ -15,7 +16,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 namespace tweedie {
 
@@ -51,7 +51,7 @@ FlowDensity closed_form(const LoadedPrior& prior, const Tensor& x, double sigma)
 }
 
 // Mean and bits over the rows that converged
-void summarise(const FlowDensity& density, int64_t dimension, Summary& summary) {
+void summarise(const FlowDensity& density, int64_t dimension, double grey, Summary& summary) {
   const Tensor good = density.log_prob.masked_select(density.converged);
   const int64_t rows = density.log_prob.numel(), lost = rows - good.numel();
   summary["log_prob_mean"] = nullptr;
@@ -63,7 +63,7 @@ void summarise(const FlowDensity& density, int64_t dimension, Summary& summary) 
       summary["log_prob_standard_error"] =
           good.std().item<double>() / std::sqrt(static_cast<double>(good.numel()));
     }
-    summary["bits_per_dimension"] = -mean / (static_cast<double>(dimension) * std::numbers::ln2);
+    summary["bits_per_dimension"] = bits_per_dimension(mean, dimension, grey);
   }
   summary["converged"] = good.numel();
   if (lost > 0) {
@@ -99,6 +99,7 @@ Summary likelihood(const LikelihoodRequest& request, const RunContext& given) {
                                 : flow_in_slices(*prior.denoiser, x, options, Noise(request.seed), context);
 
   summary["prior"] = prior.description;
+  add_warnings(summary, prior.warnings);
   summary["rows"] = x.size(0);
   summary["dimension"] = dimension;
   if (prior.denoiser != nullptr) summary["sigma_min"] = sigma_min;
@@ -114,7 +115,7 @@ Summary likelihood(const LikelihoodRequest& request, const RunContext& given) {
         evaluations *
         static_cast<double>(options.divergence == Divergence::exact ? dimension : options.probes);
   }
-  summarise(density, dimension, summary);
+  summarise(density, dimension, grey_of(prior), summary);
   write_npy(folder.path("log_prob.npy"), density.log_prob);
   if (density.standard_error) write_npy(folder.path("standard_error.npy"), *density.standard_error);
   finish_summary(summary, watch);

@@ -34,19 +34,22 @@ Tensor chosen(const Tensor& x, const MeasureConfig::Measurement& config) {
   return x.slice(0, config.first, config.first + count);
 }
 
-Tensor from_prior(const MeasureConfig& config, const RunContext& context) {
+Tensor from_prior(const MeasureConfig& config, const RunContext& context,
+                  std::vector<std::string>& warnings) {
   if (config.measurement.first > 0) {
     throw Error("measurement.first",
                 fmt::format("{}, but draws from the prior have no order; give count alone",
                             config.measurement.first));
   }
   const LoadedPrior prior = load_prior(*config.prior, context);
+  warnings = prior.warnings;
   const int64_t count = config.measurement.count.value_or(1);
   return sample_prior(prior, config.sampler, config.schedule, count, Noise(config.seed).stream(Stream::truth),
                       context);
 }
 
-Tensor truths(const MeasureConfig& config, const RunContext& context) {
+// warnings: of the prior that they are drawn from
+Tensor truths(const MeasureConfig& config, const RunContext& context, std::vector<std::string>& warnings) {
   const auto& measurement = config.measurement;
   const int sources = !measurement.truth.empty() + measurement.data.has_value();
   if (sources == 2) throw Error("measurement", "truth and data are both given; one of them is meant");
@@ -59,7 +62,7 @@ Tensor truths(const MeasureConfig& config, const RunContext& context) {
   }
   if (!config.prior)
     throw Error("measurement", "truth = \"file\", [measurement.data] or a [prior] to draw from is needed");
-  return from_prior(config, context);
+  return from_prior(config, context, warnings);
 }
 
 // What the noise is of is part of the measurement too, and moves with its folder.
@@ -82,7 +85,8 @@ void keep_noise_files(NoiseOptions& noise, const RunFolder& folder) {
 
 Summary measure(const MeasureConfig& config, const RunContext& context) {
   const Stopwatch watch;
-  const Tensor x = truths(config, context).to(at::kDouble);
+  std::vector<std::string> warnings;
+  const Tensor x = truths(config, context, warnings).to(at::kDouble);
   const Shape shape(x.sizes().begin() + 1, x.sizes().end());
   const Noise noise(config.seed);
   const ForwardOperatorPtr forward =
@@ -115,6 +119,7 @@ Summary measure(const MeasureConfig& config, const RunContext& context) {
   write_npy(folder.path("y.npy"), as_in_files(y, *forward));
   write_atomically(folder.path("run.toml"), provenance("measure") + write_fields(resolved));
   Summary summary = start_summary("measure", config.seed, context);
+  add_warnings(summary, warnings);
   summary["cases"] = x.size(0);
   summary["shape"] = shape;
   summary["measurements"] = product(forward->codomain());

@@ -7,6 +7,7 @@
 #include "tweedie/array_io.h"
 #include "tweedie/empirical_prior.h"
 #include "tweedie/mixture_prior.h"
+#include "tweedie/normalising_flow.h"
 #include "tweedie/torchscript_prior.h"
 
 #include <ATen/ATen.h>
@@ -175,6 +176,7 @@ LoadedPrior load_prior(const PriorConfig& config, const RunContext& context, con
                     ": this family has no denoiser; `sample`, `likelihood` and "
                     "`evaluate` take it, and posteriors need a diffusion model or a mixture");
   }
+  if (prior.guided) throw Error(place + ".label", "is missing: guidance is towards a class");
   return prior;
 }
 
@@ -222,8 +224,23 @@ Tensor sample_prior(const LoadedPrior& prior, const SamplerConfig& sampler, cons
       .select(1, 0);
 }
 
+double grey_of(const LoadedPrior& model) {
+  const auto* flow = dynamic_cast<const FlowDistribution*>(model.generative.get());
+  return flow != nullptr ? flow->dequantise().value_or(1) : 1;
+}
+
+std::shared_ptr<const GenerativeModel> latent_diffusion(const LoadedPrior& model,
+                                                        std::shared_ptr<const Sampler> sampler,
+                                                        const NoiseSchedule& schedule) {
+  const auto& [space, of] = model.latent.value();
+  return std::make_shared<LatentDiffusion>(space, of, std::move(sampler), schedule, model.classes);
+}
+
 void check_labels(const LoadedPrior& model, const std::vector<int64_t>& labels) {
-  if (labels.empty()) return;
+  if (labels.empty()) {
+    if (model.guided) throw Error("labels", "none, but guidance is towards a class: which one?");
+    return;
+  }
   if (model.classes == 0 || (model.denoiser != nullptr && !model.given))
     throw Error("labels", "this model was not trained with classes, or has a label already");
   for (const int64_t label : labels) {
@@ -242,10 +259,10 @@ Sampled sample_model(const LoadedPrior& model, const SampleConfig& config, const
     result.labels = labels.repeat({config.count / cases + 1}).slice(0, 0, config.count);
   if (model.denoiser == nullptr) {
     auto generative = model.generative;
-    if (model.with_sampler) {
+    if (model.latent) {
       const int64_t steps = config.sampler.steps.value_or(32);
       const auto sampler = make_sampler(config.sampler, steps);
-      generative = model.with_sampler(sampler, make_schedule(config.schedule, steps));
+      generative = latent_diffusion(model, sampler, make_schedule(config.schedule, steps));
       result.evaluations = sampler->total_evaluations(steps);
     }
     result.x = generative->sample(config.count, Noise(config.seed), context.threads, result.labels);

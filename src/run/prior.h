@@ -5,6 +5,7 @@
 #include "run/context.h"
 #include "tweedie/gaussian_prior.h"
 #include "tweedie/generative.h"
+#include "tweedie/latent_diffusion.h"
 
 namespace tweedie {
 
@@ -19,9 +20,13 @@ struct LoadedPrior {
   int64_t classes = 0;                                // labels that x may have: 0 .. classes - 1; 0: none
   // The denoiser for rows of these labels, (1) or (B) int64; only with classes
   std::function<std::shared_ptr<const Denoiser>(const Tensor& labels)> given;
-  // `generative` with another sampler, where it has one inside
-  std::function<std::shared_ptr<const GenerativeModel>(std::shared_ptr<const Sampler>, const NoiseSchedule&)>
-      with_sampler;
+  // What `generative` draws latents with, in latent diffusion
+  struct Latent {
+    LatentSpace space;
+    LatentDiffusion::Denoisers of;
+  };
+  std::optional<Latent> latent;
+  bool guided = false;                // towards a label that has still to be given
   std::optional<int64_t> slice_rows;  // rows that walk together, where the default would take too much memory
   std::vector<std::string> warnings;
 };
@@ -53,7 +58,13 @@ struct Sampled {
   int64_t evaluations = 0;  // of the network, a draw
 };
 Sampled sample_model(const LoadedPrior& model, const SampleConfig& config, const RunContext& context);
-// Throws what sample_model would of bad labels, before anything is written.
+// Width of the grey levels whose log p a flow gives; 1 where it is a density's
+double grey_of(const LoadedPrior& model);
+// `generative` of latent diffusion with this sampler
+std::shared_ptr<const GenerativeModel> latent_diffusion(const LoadedPrior& model,
+                                                        std::shared_ptr<const Sampler> sampler,
+                                                        const NoiseSchedule& schedule);
+// Throws what sample_model would of bad labels, and of guidance without any, before anything is written.
 void check_labels(const LoadedPrior& model, const std::vector<int64_t>& labels);
 
 std::shared_ptr<const Sampler> make_sampler(const SamplerConfig& config, int64_t steps);

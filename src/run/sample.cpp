@@ -40,7 +40,7 @@ Summary sample(const SampleConfig& config, const RunContext& context) {
   summary["network_evaluations"] = evaluations;
   summary["seconds_sampling"] = sampling;
   if (record.acceptance_rate) summary["acceptance_rate"] = *record.acceptance_rate;
-  for (const std::string& warning : prior.warnings) summary["warnings"].push_back(warning);
+  add_warnings(summary, prior.warnings);
   write_npy(folder.path("samples.npy"), x);
   if (labels.defined()) write_npy(folder.path("labels.npy"), labels);
   // A column for each label, where labels are taken in turn

@@ -39,14 +39,31 @@ std::vector<nlohmann::json> read_log(const std::filesystem::path& path, int64_t 
 }
 
 // Noise levels, of training and of schedules, are in the units of the data; their defaults are the
-// literature's, for data of standard deviation 0.5.
-std::optional<std::string> scale_warning(double sigma_data) {
-  if (sigma_data >= 0.05 && sigma_data <= 10) return {};
-  return fmt::format(
-      "the data's standard deviation is {:.3g}, but the default noise levels are for data of about 0.5: "
-      "scale the "
-      "data, or set the objective's levels and, when drawing, schedule.sigma_min and sigma_max",
-      sigma_data);
+// literature's, for data of standard deviation 0.5 about 0. Draws start at N(0, sigma_max^2), so that a mean
+// m leaves them some m / sigma_max standard deviations off.
+std::vector<std::string> scale_warnings(const DataScale& scale, double sigma_data) {
+  std::vector<std::string> result;
+  if (sigma_data < 0.05 || sigma_data > 10) {
+    result.push_back(fmt::format(
+        "the data's standard deviation is {:.3g}, but the default noise levels are for data of about 0.5: "
+        "scale the data, or set the objective's levels and, when drawing, schedule.sigma_min and sigma_max",
+        sigma_data));
+  }
+  if (std::abs(scale.mean) > 5 * scale.std) {
+    result.push_back(
+        fmt::format("the data's mean, {:.3g}, is {:.3g} of their standard deviations from 0, where draws "
+                    "start and networks expect it: subtract it from the data",
+                    scale.mean, std::abs(scale.mean) / scale.std));
+  }
+  return result;
+}
+
+// The exact trace takes as many derivatives as a row has numbers.
+std::optional<std::string> trace_warning(const Objective& objective, int64_t dimension) {
+  constexpr int64_t many = 64;
+  if (!std::holds_alternative<IsmObjective>(objective) || dimension <= many) return {};
+  return fmt::format("ism took {} derivatives a row in each step: ssm takes one, with the same minimiser",
+                     dimension);
 }
 
 }  // namespace
@@ -60,6 +77,11 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   const Shape shape(data.x.sizes().begin() + 1, data.x.sizes().end());
   if (const auto* mixture = std::get_if<MixtureFitConfig>(&config.model)) {
     if (resume) throw Error("--resume", "EM takes seconds and keeps no checkpoint: leave --resume out");
+    TrainTable none;
+    none.has_objective = given.train.has_objective;
+    if (write_fields(given.train) != write_fields(none))
+      throw Error("train",
+                  "EM has none of its options: leave them out for model.kind = \"gaussian-mixture\"");
     return {fit_mixture_model(*mixture, config, data, context), true};
   }
   const TrainOptions& options = config.train.options;
@@ -160,9 +182,14 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   summary["images"] = state.step * options.batch;
   summary["sigma_data"] = card.sigma_data;
   if (!state.validations.empty()) summary["validation_loss"] = state.validations.back().loss;
-  for (const std::string& warning : without_preview) summary["warnings"].push_back(warning);
+  if (options.precision == Precision::bf16 && trainer.dtype() != at::kBFloat16)
+    summary["warnings"].push_back(
+        "bf16 was asked for, but this processor does not multiply it: f32 was used");
+  add_warnings(summary, without_preview);
   if (std::holds_alternative<DiffusionOptions>(config.model)) {
-    if (const auto warning = scale_warning(card.sigma_data)) summary["warnings"].push_back(*warning);
+    add_warnings(summary, scale_warnings(data_scale(data.x), card.sigma_data));
+    if (const auto warning = trace_warning(config.train.objective, product(shape)))
+      summary["warnings"].push_back(*warning);
   }
   for (const auto& line : log) {
     if (line.contains("loss")) summary["loss"] = line["loss"];

@@ -1,6 +1,6 @@
 """Every family of models from outside: trained from one TOML file, killed and resumed to the same bytes, drawn from
 and evaluated; classes, guidance and what is refused."""
-import json, os, pathlib, shutil, time, unittest
+import json, math, os, pathlib, shutil, struct, time, unittest, zlib
 
 from support import Array, Scene, matrix, normal, read_npy, tree
 
@@ -12,12 +12,13 @@ UNET = '[network]\nkind = "unet"\nchannels = 8\nmultipliers = [1]\nblocks = 1\n'
 # model, data, network, what is in [train]; the rest is the same for all
 FAMILIES = {
     "edm": ("", POINTS, MLP, 'objective = "edm"\nvalidation = 0.1\nvalidation_steps = 20\npatience = 50'),
+    "early-stop": ("", POINTS, MLP, 'validation = 0.2\nvalidation_steps = 20\npatience = 1\nlearning_rate = 0.05'),
     "ddpm": ("", POINTS, MLP, 'objective = "ddpm"\nlearn_variance = true\naccumulate = 2'),
     "ncsn": ("", POINTS, MLP, 'objective = "ncsn"\nweight_decay = 0.01'),
     "flow-matching": ("", POINTS, MLP, 'objective = "flow-matching"\noptimal_transport = true'),
     "ism": ("", POINTS, MLP, 'objective = "ism"'),
     "ssm": ("", POINTS, MLP, 'objective = "ssm"'),
-    "dsm": ("", POINTS, MLP, 'objective = "dsm"\nsigma = 0.3'),
+    "dsm": ("", POINTS, MLP, 'objective = "dsm"\nsigma = 0.3\noptimiser = "muon"'),
     "conditional": ("conditional = true", IMAGES, UNET, 'mirror = "horizontal"\nshift = 1'),
     "classifier": ('kind = "classifier"\nwidth = 16\ndepth = 2\nclean_fraction = 0.5', IMAGES, "", "learning_rate = 0.01"),
     "vae": ('kind = "vae"\nwidth = 16\ndepth = 1', POINTS, "", ""),
@@ -31,12 +32,47 @@ FAMILIES = {
                            IMAGES, "", ""),
 }
 WITHOUT_DRAWS = {"classifier", "masked-autoencoder"}
+STEPS = {family: 2000 if family == "early-stop" else 60 for family in FAMILIES}
 
 
 def config(family):
     model, data, network, train = FAMILIES[family]
     return (f"seed = 1\ncheckpoint_seconds = 0.0\n{data}[model]\n{model}\n{network}"
-            f"[train]\nsteps = 60\nbatch = 64\nwarmup_steps = 5\n{train}\n")
+            f"[train]\nsteps = {STEPS[family]}\nbatch = 64\nwarmup_steps = 5\n{train}\n")
+
+
+def step_of(checkpoint):
+    """A checkpoint appears whole or not at all."""
+    with open(checkpoint, "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    return int(header["__metadata__"]["tweedie.step"])
+
+
+def forget(checkpoint, part):
+    """Zeros for the arrays whose names begin with `part`, or nothing for the note of that name; the checksum is right."""
+    data = checkpoint.read_bytes()
+    begin = 8 + struct.unpack("<Q", data[:8])[0]
+    header, numbers = json.loads(data[8:begin]), bytearray(data[begin:])
+    notes = header["__metadata__"]
+
+    def text():
+        return json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def checksum():
+        return f"{zlib.crc32(numbers, zlib.crc32(text())):08x}"
+
+    assert notes.pop("tweedie.crc32") == checksum()
+    arrays = [array["data_offsets"] for name, array in header.items() if name.startswith(part)]
+    assert arrays or part in notes, part
+    for first, last in arrays:
+        assert any(numbers[first:last]), part
+        numbers[first:last] = bytes(last - first)
+    if part in notes:
+        assert notes[part], part
+        notes[part] = ""
+    notes["tweedie.crc32"] = checksum()
+    head = text() + b" " * (-len(text()) % 8)
+    checkpoint.write_bytes(struct.pack("<Q", len(head)) + head + numbers)
 
 
 class Families(Scene):
@@ -50,19 +86,49 @@ class Families(Scene):
     def model(self, run):
         return (self.folder / run / "model.safetensors").read_bytes()
 
+    def killed(self, family, name):
+        """A training killed well inside: its run, of that name, what it was told besides, and the run that went to its end. A checkpoint
+        follows each step, so that there are as many moments as steps; more of them where the run was over before."""
+        for attempt in range(7):
+            run, whole, options = f"{name}-{family}-{attempt}", family, []
+            if attempt:
+                whole, options = f"{run}-whole", ["--set", f"train.steps={STEPS[family] * 2 ** attempt}"]
+                self.tweedie("train", f"{family}.toml", "--out", whole, *options)
+            last = self.summary(whole)["steps"]
+            # With patience, between the last two looks: the weights to give back are those of a look before the kill.
+            first = last - 19 if family == "early-stop" else last // 3
+            checkpoint = self.folder / run / "checkpoint.safetensors"
+            process = self.start("train", f"{family}.toml", "--out", run, "--threads", 1, *options)
+            until = time.monotonic() + 100
+            while process.poll() is None and not (checkpoint.exists() and step_of(checkpoint) >= first):
+                if time.monotonic() > until:
+                    process.kill()
+                time.sleep(0.001)
+            process.kill()
+            process.communicate()
+            if first <= step_of(checkpoint) < last and not (self.folder / run / "model.safetensors").exists():
+                return run, options, whole
+        return self.fail(f"{family}: each run was over before it was killed")
+
     def test_killed_and_resumed_each_gives_the_same_bytes(self):
+        self.assertLess(self.summary("early-stop")["steps"], STEPS["early-stop"])
         for family in FAMILIES:
             with self.subTest(family):
-                run, log = f"killed-{family}", self.folder / f"killed-{family}/log.jsonl"
-                process = self.start("train", f"{family}.toml", "--out", run, "--threads", 1)
-                until = time.monotonic() + 60
-                while process.poll() is None and not (log.exists() and log.stat().st_size > 0):
-                    self.assertLess(time.monotonic(), until)
-                    time.sleep(0.002)
-                process.kill()
-                process.communicate()
-                self.tweedie("train", f"{family}.toml", "--out", run, "--resume")
-                self.assertEqual(self.model(run), self.model(family))
+                run, options, whole = self.killed(family, "killed")
+                self.tweedie("train", f"{family}.toml", "--out", run, "--resume", *options)
+                self.assertEqual(self.model(run), self.model(whole))
+
+    def test_resumed_without_a_part_of_its_state_each_gives_others(self):
+        for family, parts in {"ncsn": ("weights/", "average/", "moment1/", "moment2/"), "energy": ("chains", "average/"),
+                              "early-stop": ("best/", "tweedie.validations")}.items():
+            run, options, whole = self.killed(family, "forgetful")
+            for part in parts:
+                with self.subTest(family, part=part):
+                    without = f"{run}-without-{part.strip('/')}"
+                    shutil.copytree(self.folder / run, self.folder / without)
+                    forget(self.folder / without / "checkpoint.safetensors", part)
+                    self.tweedie("train", f"{family}.toml", "--out", without, "--resume", *options)
+                    self.assertNotEqual(self.model(without), self.model(whole))
 
     def test_only_images_are_mirrored(self):
         for family in ("edm", "latent-diffusion"):
@@ -90,6 +156,40 @@ class Families(Scene):
                 for key in ("sliced_wasserstein", "sliced_wasserstein_floor", "mmd", "c2st", "memorised_share"):
                     self.assertIsInstance(summary[key], float, key)
                 self.assertIn("sliced_wasserstein", (self.folder / "evaluated/report.md").read_text())
+
+    # Eight Gaussians are a mixture that needs no learning. One of a wider spread is wrong by what can be said in closed form, as
+    # no two components overlap: neighbours are 7 standard deviations apart.
+    def test_evaluate_knows_the_law_of_the_data(self):
+        n, rows, std, wide = 300, 200, 0.2, 0.3
+        circle = [[2 * f(k * math.pi / 4) for f in (math.cos, math.sin)] for k in range(8)]
+        self.write({"law/weights.npy": Array((8,), [1 / 8] * 8), "law/means.npy": matrix(circle),
+                    "law.toml": f'[data]\nkind = "eight-gaussians"\ncount = {n}\n'})
+        summaries = {}
+        for width in (std, wide):
+            self.write({f"law/{width}.toml": '[prior]\nkind = "gaussian-mixture"\nweights = "weights.npy"\nmeans = "means.npy"\n'
+                                             f"std = {width}\n"})
+            self.tweedie("evaluate", f"law/{width}.toml", "law.toml", "--count", n, "--steps", 4, "--likelihood-rows", rows,
+                         "--out", f"of-law-{width}")
+            summaries[width] = self.summary(f"of-law-{width}")
+        right, wrong = summaries[std], summaries[wide]
+        # E log p of N(0, std^2 I) in the plane is -1 - ln(2 pi std^2), of variance 1; the law's own on the same rows is the model's
+        entropy = math.log(8) + 1 + math.log(2 * math.pi * std ** 2)
+        self.assertAlmostEqual(right["log_likelihood_of_the_law"], -entropy, delta=4.5 / math.sqrt(rows))
+        self.assertAlmostEqual(right["log_likelihood_of_the_law"], right["log_likelihood"], delta=1e-6)
+        self.assertEqual(right["log_likelihood_of_the_law"], wrong["log_likelihood_of_the_law"])
+        # The divergence of the wider one, a term of which is |z|^2 / 2 of N(0, I)
+        share = (std / wide) ** 2
+        divergence, error = share - 1 - math.log(share), 4.5 * (1 - share) / math.sqrt(rows)
+        self.assertAlmostEqual(right["log_likelihood_of_the_law"] - wrong["log_likelihood"], divergence, delta=error)
+        self.assertGreater(divergence, error)
+        # D = m + v / (v + sigma^2) (y - m) of each component at the least level; both squares are those of n Gaussians
+        self.assertLess(right["excess_loss_largest"], 1e-8)
+        self.assertEqual(right["excess_loss_sigma"], sorted(right["excess_loss_sigma"]))
+        level = right["excess_loss_sigma"][0] ** 2
+        shrink, wider = (v / (v + level) for v in (std ** 2, wide ** 2))
+        excess = (wider - shrink) ** 2 * (std ** 2 + level) / (shrink * level)
+        self.assertAlmostEqual(wrong["excess_loss"][0] / excess, 1, delta=4.5 * math.sqrt(2 / n))
+        self.assertGreater(wrong["excess_loss_largest"], 1e-3)
 
     def test_likelihood_of_a_family_is_its_own(self):
         self.write({"points.npy": normal((6, 2), 3)})
