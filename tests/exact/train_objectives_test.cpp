@@ -49,8 +49,8 @@ DiffusionModel model(const Objective& objective) {
   return DiffusionModel(std::make_shared<LinearNetwork>(d), objective, data_std);
 }
 
-// Weights where the gradient of the loss over all rows vanishes, (d d + d) float64
-Tensor minimiser(const Objective& objective) {
+// Weights where the gradient of the loss over all rows vanishes, (d d + d) float64; at one level if asked
+Tensor minimiser(const Objective& objective, std::optional<double> only = {}) {
   const DiffusionModel m = model(objective);
   const auto gradient = [&](const Tensor& w) {
     const at::AutoGradMode gradients(true);
@@ -58,7 +58,7 @@ Tensor minimiser(const Objective& objective) {
     Weights weights;
     weights.add("w", leaf);
     Noise noise(7);
-    const Tensor loss = m.bind(weights, at::kDouble)({.x = data()}, noise);
+    const Tensor loss = m.bind(weights, at::kDouble)({.x = data(), .level = only}, noise);
     return torch::autograd::grad({loss}, {leaf})[0];
   };
   const int64_t count = d * d + d;
@@ -149,21 +149,31 @@ TEST(SlicedScoreMatching, BothFormsApproachTheImplicitMinimiser) {
 // Every regression has the least-squares fit of x on y as its minimiser, whatever the network computes and
 // the weight at one level: D(y) = mean_x + B^T (y - mean_y), B = Cov(y)^{-1} Cov(y, x).
 TEST(Denoising, LinearMinimiserIsTheRegressionForEveryObjective) {
-  const Seen at_level = seen();
-  const Tensor x = data(), y = at_level.y;
+  const Tensor x = data(), y = seen().y;
   const Tensor yc = y - y.mean(0), xc = x - x.mean(0);
   const Tensor b = at::linalg_solve(yc.t().matmul(yc), yc.t().matmul(xc));
   const Tensor intercept = x.mean(0) - b.t().matmul(y.mean(0));
-  const double level2 = level * level;
-  std::vector<Objective> objectives{
+  const auto error = [&](const Affine& s) {
+    const Tensor slope = level * level * s.m + at::eye(d, at::kDouble);
+    return std::max(max_difference(slope, b.t()), max_difference(level * level * s.c, intercept));
+  };
+  const std::vector<Objective> of_one_level{
       DsmObjective{.sigma = level}, EdmObjective{.p_mean = ln_level, .p_std = 0},
       EdmObjective{.p_mean = ln_level, .p_std = 0, .weighting = Weighting::min_snr},
       NcsnObjective{.sigma_min = level, .sigma_max = level},
       NcsnObjective{.sigma_min = level, .sigma_max = level, .levels = 1, .weighting = Weighting::data}};
-  for (const Objective& objective : objectives) {
-    const Affine s = score_of(objective, minimiser(objective));
-    EXPECT_LT(max_difference(level2 * s.m + at::eye(d, at::kDouble), b.t()), 2e-6) << objective.index();
-    EXPECT_LT(max_difference(level2 * s.c, intercept), 2e-6) << objective.index();
+  for (const Objective& objective : of_one_level)
+    EXPECT_LT(error(score_of(objective, minimiser(objective))), 2e-6) << objective.index();
+  using Prediction = DdpmObjective::Prediction;
+  const std::vector<Objective> of_many{DdpmObjective{}, DdpmObjective{.prediction = Prediction::data},
+                                       DdpmObjective{.prediction = Prediction::velocity},
+                                       FlowMatchingObjective{.weighting = Weighting::edm}};
+  for (const Objective& trained : of_many) {
+    for (const Objective& read : of_many) {  // weights of one output are no denoiser of another
+      const double e = error(score_of(read, minimiser(trained, level)));
+      const bool same = network_output(read) == network_output(trained);
+      EXPECT_TRUE(same ? e < 2e-6 : e > 0.05) << e << " of " << trained.index() << " as " << read.index();
+    }
   }
 }
 
@@ -273,7 +283,7 @@ TEST(Levels, AreFiniteForTheRarestNumbers) {
 }
 
 // Nichol and Dhariwal's L_t in the paper's own notation, for a network that says 0: noise 0, and a variance
-// half-way between beta-tilde and beta in logarithms.
+// half-way between beta-tilde and beta in logarithms. The path is on x / sigma_data.
 TEST(LearnedVariance, LossIsThePapers) {
   class Zero final : public Network {
    public:
@@ -291,12 +301,16 @@ TEST(LearnedVariance, LossIsThePapers) {
   };
   constexpr int64_t rows = 200, steps = 4;
   const VpLinear path{.beta_start = 0.05, .beta_end = 0.4, .train_steps = steps};
-  const DiffusionModel model(std::make_shared<Zero>(), DdpmObjective{.path = path, .learn_variance = true},
-                             1.0);
+  const auto loss = [&](double sigma_data, double of_data) {
+    const DiffusionModel model(std::make_shared<Zero>(), DdpmObjective{.path = path, .learn_variance = true},
+                               sigma_data);
+    Noise noise(6);
+    return model
+        .bind(model.initialise(Noise(1), {}), at::kDouble)({.x = of_data * normal({rows, 2}, 5)}, noise)
+        .item<double>();
+  };
   const Tensor x = normal({rows, 2}, 5);
-  Noise noise(6), same(6);
-  const double ours = model.bind(model.initialise(Noise(1), {}), at::kDouble)({.x = x}, noise).item<double>();
-
+  Noise same(6);
   const Tensor u = same.uniform({rows, 1}, at::kFloat), n = same.normal({rows, 2}, at::kDouble);
   const Tensor a = alpha_bar(path);
   double vlb = 0;
@@ -310,7 +324,8 @@ TEST(LearnedVariance, LossIsThePapers) {
     vlb += (0.5 * (std::log(v / small) + (small + shift.square()) / v - 1)).sum().item<double>();
   }
   const double simple = n.square().sum().item<double>();
-  EXPECT_NEAR(ours, simple + 1e-3 * steps * vlb, 1e-6 * simple);
+  for (const double sigma_data : {1.0, 20.0, 0.05})
+    EXPECT_NEAR(loss(sigma_data, sigma_data), simple + 1e-3 * steps * vlb, 1e-6 * simple) << sigma_data;
   EXPECT_GT(1e-3 * steps * vlb, 1e-4 * simple);
 }
 
