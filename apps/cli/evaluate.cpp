@@ -58,10 +58,11 @@ void add_evaluate(CLI::App& app, Shared& shared, Action& action) {
       if (!flags->train.empty()) request.train = data_of(flags->train, {});
       const RunContext context = shared.context("out/evaluate");
       const Summary summary = shared.services().evaluate(request, context);
-      auto lines = lines_of(
-          summary, {"model", "draws", "data_rows", "sliced_wasserstein", "sliced_wasserstein_floor", "rf_fd",
-                    "rf_fd_floor", "c2st", "log_likelihood_kind", "log_likelihood", "bits_per_dimension",
-                    "classifier_accuracy", "class_agreement", "memorised_share", "seconds"});
+      auto lines =
+          lines_of(summary, {"model", "draws", "data_rows", "sliced_wasserstein", "sliced_wasserstein_floor",
+                             "rf_fd", "rf_fd_floor", "c2st", "log_likelihood_kind", "log_likelihood",
+                             "log_likelihood_below_the_law", "bits_per_dimension", "classifier_accuracy",
+                             "class_agreement", "memorised_share", "seconds"});
       lines.push_back("-> " + (context.out / "report.md").string());
       print(shared, summary, lines);
       return 0;

@@ -20,6 +20,7 @@ class DiffusionModel final : public Trainable {
   Shape shape() const override { return network_->shape(); }
   Weights initialise(Noise noise, const Tensor& rows) const override;
   Loss bind(const Weights& weights, at::ScalarType dtype) const override;
+  at::ScalarType gpu_dtype() const override;
   // Ten of the objective's own: the medians of its tenths
   std::vector<double> levels() const override { return levels_; }
 

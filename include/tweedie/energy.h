@@ -53,7 +53,7 @@ class EnergyTraining final : public Trainable {
 
   Shape shape() const override { return shape_; }
   Weights initialise(Noise noise, const Tensor& rows) const override;
-  // Computes in float32. The loss throws Error when a chain diverges.
+  // The loss throws Error when a chain diverges.
   Loss bind(const Weights& weights, at::ScalarType dtype) const override;
   double terms() const override { return 1; }
   Tensor chains(int64_t batch, const Tensor& rows, Noise noise) const override;  // standardised, N(0, I)

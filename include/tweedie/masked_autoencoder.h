@@ -31,8 +31,8 @@ class MaskedAutoencoder final : public Trainable {
 
   Shape shape() const override;
   Weights initialise(Noise noise, const Tensor& rows) const override;
-  Loss bind(const Weights& weights, at::ScalarType dtype) const override;  // computes in float32
-  double terms() const override;                                           // numbers that are hidden
+  Loss bind(const Weights& weights, at::ScalarType dtype) const override;
+  double terms() const override;  // numbers that are hidden
 
   int64_t patches() const;
   // Which numbers of a row are hidden: (N, patches) bool -> (N, *shape) bool

@@ -31,7 +31,7 @@ class NoisyClassifierTraining final : public Trainable {
 
   Shape shape() const override { return shape_; }
   Weights initialise(Noise noise, const Tensor& rows) const override;
-  // Computes in float32. The loss throws Error on rows without a label, or with one out of range.
+  // The loss throws Error on rows without a label, or with one out of range.
   Loss bind(const Weights& weights, at::ScalarType dtype) const override;
   double terms() const override { return 1; }
   std::vector<double> levels() const override;  // medians of the tenths of the log-normal

@@ -86,7 +86,7 @@ class FlowModel final : public Trainable {
 
   Shape shape() const override { return flow_->shape(); }
   Weights initialise(Noise noise, const Tensor& rows) const override;
-  Loss bind(const Weights& weights, at::ScalarType dtype) const override;  // float32 whatever dtype says
+  Loss bind(const Weights& weights, at::ScalarType dtype) const override;
 
  private:
   std::shared_ptr<const NormalisingFlow> flow_;

@@ -30,8 +30,11 @@ class Trainable {
   // The sum over the rows of their loss, a differentiable float32 scalar. Called for slices of a batch from
   // several threads; noise is that of these rows, so that a row's loss does not depend on the others.
   using Loss = std::function<Tensor(const Batch& batch, Noise& noise)>;
-  // The loss at these weights, some of which require a gradient, computed in `dtype` where that is possible.
+  // The loss at these weights, some of which require a gradient. dtype: float32, or bfloat16, in which
+  // networks of denoising objectives run and in which layers of all else multiply; the rest is float32.
   virtual Loss bind(const Weights& weights, at::ScalarType dtype) const = 0;
+  // What it is trained in on a GPU unless told otherwise
+  virtual at::ScalarType gpu_dtype() const { return at::kFloat; }
 
   // What a row's loss is divided by where it is reported and descended: its dimension, unless overridden
   virtual double terms() const;

@@ -46,7 +46,7 @@ class Vae final : public Trainable {
   Shape shape() const override { return shape_; }
   Shape latent_shape() const;
   Weights initialise(Noise noise, const Tensor& rows) const override;
-  Loss bind(const Weights& weights, at::ScalarType dtype) const override;  // computes in float32
+  Loss bind(const Weights& weights, at::ScalarType dtype) const override;
 
  private:
   Shape shape_;

@@ -188,7 +188,7 @@ std::string report_of(const Summary& summary) {
       "nats a row, the law's less the model's; standard error");
   row("excess_loss_largest", "",
       "denoising loss beyond the least possible, over it, at the worst of ten levels");
-  row("bits_per_dimension", "", "the same in bits, of a density");
+  row("bits_per_dimension", "", "-log2 p a number, of grey levels where the model is dequantised");
   row("classifier_accuracy", "", "of the independent classifier on the data itself");
   row("class_agreement", "class_agreement_standard_error",
       "share of draws that it gives the class asked for");

@@ -13,12 +13,12 @@ namespace tweedie {
 
 namespace {
 
-// Labels are 0 .. the largest one; each of them needs rows to be learned from.
-int64_t classes_of(const Dataset& data, const char* field) {
+// Labels are 0 .. the largest one. Of a file each needs rows; of drawn glyphs some may lie in the other part.
+int64_t classes_of(const Dataset& data, DataKind kind, const char* field) {
   if (!data.labels.defined()) throw Error(field, data.name + " has no labels");
   const auto classes = data.labels.max().item<int64_t>() + 1;
   const Tensor absent = data.labels.bincount({}, classes).eq(0).nonzero();
-  if (absent.size(0) > 0) {
+  if (kind == DataKind::file && absent.size(0) > 0) {
     throw Error("data.labels", fmt::format("{} has no row of label {}, of 0 to {}: number the classes from 0 "
                                            "without gaps",
                                            data.name, absent[0][0].item<int64_t>(), classes - 1));
@@ -64,7 +64,7 @@ Lesson lesson(const DiffusionOptions& o, const TrainConfig& config, const Datase
   card.sigma_data = config.train.sigma_data.value_or(data.x.std().item<double>());
   if (!(card.sigma_data > 0)) throw Error("data", "all values are equal: there is nothing to learn");
   require_dropout_used(o.conditional, o.label_dropout);
-  if (o.conditional) card.classes = classes_of(data, "model.conditional");
+  if (o.conditional) card.classes = classes_of(data, config.data.kind, "model.conditional");
   return {score_model(config, card, card.sigma_data, o.label_dropout), data.x, {}};
 }
 
@@ -87,7 +87,7 @@ Lesson lesson(const LatentDiffusionConfig& o, const TrainConfig& config, const D
   card.data_mean = vae.card.data_mean;
   card.sigma_data = vae.card.sigma_data;
   require_dropout_used(o.conditional, o.label_dropout);
-  if (o.conditional) card.classes = classes_of(data, "model.conditional");
+  if (o.conditional) card.classes = classes_of(data, config.data.kind, "model.conditional");
   const auto trained = std::make_shared<TrainedVae>(*options, card.shape,
                                                     DataScale{card.data_mean, card.sigma_data}, vae.weights);
   constexpr int64_t enough = 4096;  // rows to measure the latents on
@@ -134,10 +134,10 @@ Lesson lesson(const MaskedAutoencoderOptions& o, const TrainConfig&, const Datas
   return {std::make_shared<MaskedAutoencoder>(o, card.shape, measured_scale(data, card)), data.x, {}};
 }
 
-Lesson lesson(const NoisyClassifierOptions& o, const TrainConfig&, const Dataset& data, ModelCard& card,
-              const RunContext&) {
+Lesson lesson(const NoisyClassifierOptions& o, const TrainConfig& config, const Dataset& data,
+              ModelCard& card, const RunContext&) {
   measured_scale(data, card);
-  card.classes = classes_of(data, "model.kind");
+  card.classes = classes_of(data, config.data.kind, "model.kind");
   return {
       std::make_shared<NoisyClassifierTraining>(o, card.shape, card.classes, card.sigma_data), data.x, {}};
 }

@@ -70,20 +70,20 @@ std::optional<std::string> trace_warning(const Objective& objective, int64_t dim
 
 TrainOutcome train(const TrainConfig& given, const RunContext& context, bool resume) {
   const Stopwatch watch;
-  TrainConfig config = given;  // with the precision that --dtype asks for, so that run.toml has it
-  if (context.precision != Precision::automatic) config.train.options.precision = context.precision;
-  const Dataset data = load_dataset(config.data);
+  const Dataset data = load_dataset(given.data);
   if (data.x.dim() < 2) throw Error(data.name, "a list of numbers; (N, *shape) with N samples is needed");
   const Shape shape(data.x.sizes().begin() + 1, data.x.sizes().end());
-  if (const auto* mixture = std::get_if<MixtureFitConfig>(&config.model)) {
+  if (const auto* mixture = std::get_if<MixtureFitConfig>(&given.model)) {
     if (resume) throw Error("--resume", "EM takes seconds and keeps no checkpoint: leave --resume out");
     TrainTable none;
     none.has_objective = given.train.has_objective;
     if (write_fields(given.train) != write_fields(none))
       throw Error("train",
                   "EM has none of its options: leave them out for model.kind = \"gaussian-mixture\"");
-    return {fit_mixture_model(*mixture, config, data, context), true};
+    return {fit_mixture_model(*mixture, given, data, context), true};
   }
+  TrainConfig config = given;  // with the precision that --dtype asks for, so that run.toml has it
+  if (context.precision != Precision::automatic) config.train.options.precision = context.precision;
   const TrainOptions& options = config.train.options;
   ModelCard card{.model = config.model,
                  .network = config.network,
@@ -188,7 +188,9 @@ TrainOutcome train(const TrainConfig& given, const RunContext& context, bool res
   add_warnings(summary, without_preview);
   if (std::holds_alternative<DiffusionOptions>(config.model)) {
     add_warnings(summary, scale_warnings(data_scale(data.x), card.sigma_data));
-    if (const auto warning = trace_warning(config.train.objective, product(shape)))
+  }
+  if (takes_network(config.model)) {
+    if (const auto warning = trace_warning(config.train.objective, product(model->shape())))
       summary["warnings"].push_back(*warning);
   }
   for (const auto& line : log) {

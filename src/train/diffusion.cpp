@@ -1,6 +1,7 @@
 #include "tweedie/diffusion.h"
 
 #include "core/shape.h"
+#include "network/mixed_precision.h"
 #include "train/denoising.h"
 
 #include <ATen/ATen.h>
@@ -86,6 +87,11 @@ std::vector<double> tenths(const Objective& objective, double sigma_data) {
   return result;
 }
 
+// Whether the loss is a regression on the clean x, which needs values of the network alone
+bool regresses(const Objective& objective) {
+  return !std::holds_alternative<IsmObjective>(objective) && !std::holds_alternative<SsmObjective>(objective);
+}
+
 }  // namespace
 
 void check_objective(const Objective& objective) {
@@ -119,12 +125,20 @@ DiffusionModel::DiffusionModel(std::shared_ptr<const Network> network, Objective
   levels_ = tenths(objective_, sigma_data);
 }
 
+at::ScalarType DiffusionModel::gpu_dtype() const {
+  return regresses(objective_) ? at::kBFloat16 : at::kFloat;
+}
+
 Weights DiffusionModel::initialise(Noise noise, const Tensor&) const {
   return network_->initialise(std::move(noise));
 }
 
 Trainable::Loss DiffusionModel::bind(const Weights& weights, at::ScalarType dtype) const {
-  return [this, weights, bound = network_->bind(weights, dtype)](const Batch& batch, Noise& noise) {
+  // Losses that differentiate the network take its float32 form.
+  const bool narrow_layers = dtype == at::kBFloat16 && !regresses(objective_);
+  return [this, weights, bound = network_->bind(weights, dtype), narrow_layers](const Batch& batch,
+                                                                                Noise& noise) {
+    const Bf16Products narrow(narrow_layers);
     Shape per_row(batch.x.dim(), 1);
     per_row[0] = batch.x.size(0);
     const Tensor u = noise.uniform(per_row, at::kFloat).to(batch.x.device());

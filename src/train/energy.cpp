@@ -15,6 +15,7 @@
 
 #include "core/langevin.h"
 #include "core/shape.h"
+#include "network/mixed_precision.h"
 #include "network/readout.h"
 #include "train/standardise.h"
 #include "tweedie/error.h"
@@ -139,8 +140,9 @@ Tensor EnergyTraining::chains(int64_t batch, const Tensor&, Noise noise) const {
   return noise.normal(with_batch(parts * batch, shape_), at::kFloat);
 }
 
-Trainable::Loss EnergyTraining::bind(const Weights& weights, at::ScalarType) const {
-  return [this, weights, frozen = detached(weights)](const Batch& batch, Noise& noise) {
+Trainable::Loss EnergyTraining::bind(const Weights& weights, at::ScalarType dtype) const {
+  return [this, weights, frozen = detached(weights), dtype](const Batch& batch, Noise& noise) {
+    const Bf16Products narrow(dtype == at::kBFloat16);
     const Tensor data = standardised(batch.x, scale_);
     Tensor negative = batch.chains.defined()
                           ? restarted(batch.chains.to(data.device()), options_.reinitialise, noise)

@@ -7,6 +7,7 @@
 
 #include "core/row_slices.h"
 #include "core/shape.h"
+#include "network/mixed_precision.h"
 #include "network/transformer.h"
 #include "train/standardise.h"
 
@@ -131,8 +132,9 @@ Weights MaskedAutoencoder::initialise(Noise noise, const Tensor&) const {
   return weights;
 }
 
-Trainable::Loss MaskedAutoencoder::bind(const Weights& weights, at::ScalarType) const {
-  return [this, weights](const Batch& batch, Noise& noise) {
+Trainable::Loss MaskedAutoencoder::bind(const Weights& weights, at::ScalarType dtype) const {
+  return [this, weights, dtype](const Batch& batch, Noise& noise) {
+    const Bf16Products narrow(dtype == at::kBFloat16);
     const Tensor tokens = layers_->patches.split(standardised(batch.x, scale_));
     const Tensor order =
         noise.uniform({batch.x.size(0), patches()}, at::kFloat).argsort(true, 1).to(tokens.device());

@@ -9,6 +9,7 @@
 
 #include "core/rows.h"
 #include "core/shape.h"
+#include "network/mixed_precision.h"
 #include "network/readout.h"
 #include "train/denoising.h"
 #include "tweedie/error.h"
@@ -77,8 +78,9 @@ Weights NoisyClassifierTraining::initialise(Noise noise, const Tensor&) const {
   return readout_->initialise(std::move(noise));
 }
 
-Trainable::Loss NoisyClassifierTraining::bind(const Weights& weights, at::ScalarType) const {
-  return [this, weights](const Batch& batch, Noise& noise) {
+Trainable::Loss NoisyClassifierTraining::bind(const Weights& weights, at::ScalarType dtype) const {
+  return [this, weights, dtype](const Batch& batch, Noise& noise) {
+    const Bf16Products narrow(dtype == at::kBFloat16);
     const int64_t rows = batch.x.size(0);
     require_labels(batch.labels, rows, classes_);
     const Tensor u = noise.uniform({rows}, at::kFloat).to(batch.x.device());

@@ -7,6 +7,7 @@
 #include "tweedie/normalising_flow.h"
 
 #include "core/shape.h"
+#include "network/mixed_precision.h"
 #include "tweedie/error.h"
 
 #include <ATen/ATen.h>
@@ -62,10 +63,13 @@ Weights FlowModel::initialise(Noise noise, const Tensor& rows) const {
   return flow_->initialise(std::move(noise), dequantised(rows, dequantise_, grey));
 }
 
-Trainable::Loss FlowModel::bind(const Weights& weights, at::ScalarType) const {
-  return [grey = dequantise_, bijection = std::shared_ptr<const Bijection>(flow_->bind(weights)),
-          dtype = weights.tensors().front().scalar_type()](const Batch& batch, Noise& noise) {
-    return -bijection->log_density(dequantised(batch.x.to(dtype), grey, noise)).sum();
+Trainable::Loss FlowModel::bind(const Weights& weights, at::ScalarType dtype) const {
+  const bool bf16 = dtype == at::kBFloat16;
+  const Bf16Products narrow(bf16);  // a plan or none is chosen here
+  return [grey = dequantise_, bijection = std::shared_ptr<const Bijection>(flow_->bind(weights)), bf16,
+          own = weights.tensors().front().scalar_type()](const Batch& batch, Noise& noise) {
+    const Bf16Products products(bf16);
+    return -bijection->log_density(dequantised(batch.x.to(own), grey, noise)).sum();
   };
 }
 

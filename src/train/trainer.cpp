@@ -5,7 +5,6 @@
 #include "core/shape.h"
 #include "core/workers.h"
 #include "network/layers.h"
-#include "network/mixed_precision.h"
 #include "train/adam.h"
 #include "train/augmentation.h"
 #include "train/gradient.h"
@@ -77,7 +76,6 @@ struct Trainer::Implementation {
   Gradient slice_gradient(const Trainable::Loss& bound, const Batch& batch,
                           std::vector<uint64_t> rows) const {
     const at::AutoGradMode gradients(true);
-    const Bf16Products mixed(dtype == at::kBFloat16);
     Noise noise = diffusion.rows(std::move(rows));
     const Tensor loss = bound(batch, noise);
     Gradient result;
@@ -134,7 +132,6 @@ struct Trainer::Implementation {
     std::vector<int64_t> indices(batch);
     for (int64_t i = 0; i < batch; ++i) indices[i] = image(step * batch + i);
     take_leaves();
-    const Bf16Products mixed(dtype == at::kBFloat16);
     const Trainable::Loss bound = model->bind(state.weights.with(leaves), dtype);
     const double scale = 1.0 / (static_cast<double>(batch) * model->terms());
     total.loss = 0;
@@ -189,7 +186,6 @@ struct Trainer::Implementation {
       Noise noise = validation.rows(std::move(rows));
       Batch slice{held_out.x.slice(0, begin, end).to(device), {}, {}, level};
       if (held_out.labels.defined()) slice.labels = held_out.labels.slice(0, begin, end).to(device);
-      const Bf16Products mixed(dtype == at::kBFloat16);
       losses[i] = bound(slice, noise).item<double>();
     });
     return std::accumulate(losses.begin(), losses.end(), 0.0) / (static_cast<double>(count) * model->terms());
@@ -197,7 +193,6 @@ struct Trainer::Implementation {
 
   // True when it is time to stop.
   bool look() {
-    const Bf16Products mixed(dtype == at::kBFloat16);
     const Trainable::Loss bound = model->bind(state.average.to(device, at::kFloat), dtype);
     Validation seen{state.step, held_out_loss(bound, {}), {}};
     for (const double level : model->levels()) seen.by_level.push_back(held_out_loss(bound, level));
@@ -267,8 +262,10 @@ Trainer::Trainer(std::shared_ptr<const Trainable> model, Tensor data, Tensor lab
                  uint64_t seed, int64_t threads, at::Device device) {
   check_training(options, *model, data, labels);
   // A processor that does not multiply bfloat16 is slower in it than in float32.
-  const bool bf16 = device.is_cuda() ? options.precision != Precision::f32
-                                     : options.precision == Precision::bf16 && cpu_has_bfloat16();
+  const bool automatic = options.precision == Precision::automatic,
+             bf16 = device.is_cuda() && automatic
+                        ? model->gpu_dtype() == at::kBFloat16
+                        : options.precision == Precision::bf16 && (device.is_cuda() || cpu_has_bfloat16());
   const Noise noise(seed);
   data = data.to(at::kFloat);
   Batch held_out;

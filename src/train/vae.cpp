@@ -12,6 +12,7 @@
 
 #include "core/row_slices.h"
 #include "core/shape.h"
+#include "network/mixed_precision.h"
 #include "train/standardise.h"
 #include "train/vae_coder.h"
 
@@ -54,8 +55,9 @@ Weights Vae::initialise(Noise noise, const Tensor&) const {
   return weights;
 }
 
-Trainable::Loss Vae::bind(const Weights& weights, at::ScalarType) const {
-  return [this, weights](const Batch& batch, Noise& noise) {
+Trainable::Loss Vae::bind(const Weights& weights, at::ScalarType dtype) const {
+  return [this, weights, dtype](const Batch& batch, Noise& noise) {
+    const Bf16Products narrow(dtype == at::kBFloat16);
     const Tensor x = standardised(batch.x, scale_);
     const DiagonalGaussian q = coder_->encode(weights, x);
     const Tensor z = reparametrised(q, noise.normal_like(q.mean));

@@ -105,7 +105,8 @@ class Families(Scene):
                     process.kill()
                 time.sleep(0.001)
             process.kill()
-            process.communicate()
+            _, error = process.communicate()
+            self.assertTrue(checkpoint.exists(), error)
             if first <= step_of(checkpoint) < last and not (self.folder / run / "model.safetensors").exists():
                 return run, options, whole
         return self.fail(f"{family}: each run was over before it was killed")
