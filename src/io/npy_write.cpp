@@ -23,7 +23,8 @@ Bytes npy_header(const Tensor& tensor, const std::string& place) {
   const size_t prefix = npy_magic.size() + 4;
   header.append(63 - (prefix + header.size()) % 64, ' ');  // the numbers start at a multiple of 64 bytes
   header += '\n';
-  Bytes result(npy_magic.begin(), npy_magic.end());
+  const char* magic = npy_magic.data();  // once: clang under asan may give each use a copy of the literal
+  Bytes result(magic, magic + npy_magic.size());
   result.insert(result.end(),
                 {1, 0, static_cast<uint8_t>(header.size()), static_cast<uint8_t>(header.size() >> 8)});
   result.insert(result.end(), header.begin(), header.end());

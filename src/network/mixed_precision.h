@@ -1,5 +1,5 @@
 #pragma once
-// Training in bfloat16 of what has no plan: dense layers and convolutions of float32 rows multiply in
+// Losses in bfloat16 of what has no plan: dense layers and convolutions of float32 rows multiply in
 // bfloat16, all else stays float32 (Micikevicius et al. 2018, "Mixed precision training").
 
 namespace tweedie {

@@ -262,9 +262,8 @@ Trainer::Trainer(std::shared_ptr<const Trainable> model, Tensor data, Tensor lab
                  uint64_t seed, int64_t threads, at::Device device) {
   check_training(options, *model, data, labels);
   // A processor that does not multiply bfloat16 is slower in it than in float32.
-  const bool automatic = options.precision == Precision::automatic,
-             bf16 = device.is_cuda() && automatic
-                        ? model->gpu_dtype() == at::kBFloat16
+  const bool bf16 = options.precision == Precision::automatic
+                        ? device.is_cuda() && model->gpu_dtype() == at::kBFloat16
                         : options.precision == Precision::bf16 && (device.is_cuda() || cpu_has_bfloat16());
   const Noise noise(seed);
   data = data.to(at::kFloat);
